@@ -1,0 +1,152 @@
+package history
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"time"
+)
+
+// The files of a run's folder. docs/results.md explains each field.
+const (
+	TestFile     = "test.json"
+	PlanFile     = "plan.json"
+	HistoryFile  = "history.jsonl"
+	EvidenceFile = "evidence.jsonl"
+	ViewsFile    = "views.jsonl"
+	PhasesFile   = "phases.jsonl"
+	ResultsFile  = "results.json"
+	ReportFile   = "report.html"
+	JUnitFile    = "junit.xml"
+	NodesDir     = "nodes"
+)
+
+// Create makes the folder <store>/<test name>/<time>-<seed> and points <store>/latest to it.
+func Create(store string, t Test) (string, error) {
+	name := fmt.Sprintf("%s-%d", t.Started.UTC().Format("20060102T150405.000"), t.Seed)
+	dir := filepath.Join(store, t.Name, name)
+	if err := os.MkdirAll(filepath.Join(dir, NodesDir), 0o755); err != nil {
+		return "", fmt.Errorf("store folder %q cannot be written: %w; choose another with --store", store, err)
+	}
+	latest := filepath.Join(store, "latest")
+	next := latest + ".next"
+	_ = os.Remove(next)
+	if err := os.Symlink(filepath.Join(t.Name, name), next); err != nil {
+		return "", fmt.Errorf("store folder %q cannot be written: %w; choose another with --store", store, err)
+	}
+	if err := os.Rename(next, latest); err != nil {
+		return "", fmt.Errorf("point store/latest to the run: %w", err)
+	}
+	return dir, nil
+}
+
+// WriteJSON writes v, indented, so that the file is either the old or the new one.
+func WriteJSON(path string, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return WriteFile(path, append(b, '\n'))
+}
+
+// WriteFile writes a file so that it is either the old or the new one.
+func WriteFile(path string, b []byte) error {
+	next := path + ".next"
+	if err := os.WriteFile(next, b, 0o644); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return os.Rename(next, path)
+}
+
+// Run is what a run's folder holds. Everything but the history may be missing: a harness that died left
+// what it had written, and Problems says what is not there.
+type Run struct {
+	Dir      string
+	Test     Test
+	Plan     Plan
+	History  History
+	Damage   Damage // of the history
+	Evidence []Evidence
+	Views    []View
+	Phases   []Phase
+	Logs     []string // paths of the nodes' logs, sorted
+	Problems []string // sentences for people
+}
+
+// Load reads a run's folder. An error means that there is no history to judge.
+func Load(dir string) (*Run, error) {
+	r := &Run{Dir: dir}
+	var err error
+	if r.History, r.Damage, err = ReadFile(filepath.Join(dir, HistoryFile)); err != nil {
+		return nil, fmt.Errorf("%w; a run's folder holds %s", err, HistoryFile)
+	}
+	if s := r.Damage.String(); s != "" {
+		r.Problems = append(r.Problems, HistoryFile+": "+s)
+	}
+	r.readJSON(TestFile, &r.Test)
+	r.readJSON(PlanFile, &r.Plan)
+	r.Evidence = readRecords[Evidence](r, EvidenceFile)
+	r.Views = readRecords[View](r, ViewsFile)
+	r.Phases = readRecords[Phase](r, PhasesFile)
+	r.Logs, _ = filepath.Glob(filepath.Join(dir, NodesDir, "*.log"))
+	sort.Strings(r.Logs)
+	return r, nil
+}
+
+// Length is the time of the last thing that the run recorded.
+func (r *Run) Length() time.Duration {
+	var end time.Duration
+	if n := len(r.History); n > 0 {
+		end = r.History[n-1].Time
+	}
+	for _, p := range r.Phases {
+		end = max(end, p.End)
+	}
+	return end
+}
+
+func (r *Run) readJSON(name string, v any) {
+	b, err := os.ReadFile(filepath.Join(r.Dir, name))
+	if err == nil {
+		err = json.Unmarshal(b, v)
+	}
+	r.note(name, err)
+}
+
+func (r *Run) note(name string, err error) {
+	switch {
+	case err == nil:
+	case errors.Is(err, fs.ErrNotExist):
+		r.Problems = append(r.Problems, name+" is missing")
+	default:
+		r.Problems = append(r.Problems, fmt.Sprintf("%s: %v", name, err))
+	}
+}
+
+func readRecords[T any](r *Run, name string) []T {
+	f, err := os.Open(filepath.Join(r.Dir, name))
+	if err != nil {
+		r.note(name, err)
+		return nil
+	}
+	defer f.Close()
+	var records []T
+	damage, err := readLines(bufio.NewReader(f), func(line []byte) error {
+		var v T
+		if err := json.Unmarshal(line, &v); err != nil {
+			return err
+		}
+		records = append(records, v)
+		return nil
+	})
+	r.note(name, err)
+	if s := damage.String(); s != "" {
+		r.Problems = append(r.Problems, name+": "+s)
+	}
+	return records
+}
