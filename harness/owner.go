@@ -1,0 +1,102 @@
+package harness
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// TagPrefix begins the name of everything that a run makes on the machine: containers, networks, bridges,
+// namespaces, nft tables, data folders. The rest of the tag is the run's own.
+const TagPrefix = "rift"
+
+// Owner is a run's claim on the machine. Its tag (TagPrefix and six hexadecimal digits) is in the name of
+// everything that the run makes, and as long as the process lives it holds a lock on the tag's file. So a sweep can tell, without trusting
+// process numbers, whose owner is dead.
+type Owner struct {
+	Tag  string
+	file *os.File
+}
+
+// Claim makes a new tag and locks it.
+func Claim() (*Owner, error) {
+	dir := ownersDir()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("claim a tag for the run: %w", err)
+	}
+	var random [3]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return nil, fmt.Errorf("claim a tag for the run: %w", err)
+	}
+	tag := TagPrefix + hex.EncodeToString(random[:])
+	f, err := os.OpenFile(filepath.Join(dir, tag), os.O_CREATE|os.O_RDWR|os.O_EXCL, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("claim a tag for the run: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock tag %s: %w", tag, err)
+	}
+	return &Owner{Tag: tag, file: f}, nil
+}
+
+// Release gives the tag back; nothing with it must be left on the machine.
+func (o *Owner) Release() error {
+	err := os.Remove(o.file.Name())
+	return errors.Join(err, o.file.Close())
+}
+
+// DeadTags lists the tags whose runs have died without releasing them, sorted.
+func DeadTags() ([]string, error) {
+	entries, err := os.ReadDir(ownersDir())
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for earlier runs: %w", err)
+	}
+	var dead []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), TagPrefix) && !Alive(e.Name()) {
+			dead = append(dead, e.Name())
+		}
+	}
+	sort.Strings(dead)
+	return dead, nil
+}
+
+// Alive says whether the run with this tag is still going on. A tag whose file is gone is dead.
+func Alive(tag string) bool {
+	f, err := os.Open(filepath.Join(ownersDir(), tag))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil
+}
+
+// Forget removes a dead run's tag, when nothing of it is left.
+func Forget(tag string) error {
+	err := os.Remove(filepath.Join(ownersDir(), tag))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func ownersDir() string {
+	if os.Geteuid() == 0 {
+		return "/run/rift"
+	}
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
+		return filepath.Join(dir, "rift")
+	}
+	return filepath.Join(os.TempDir(), fmt.Sprintf("rift-%d", os.Geteuid()))
+}

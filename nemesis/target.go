@@ -1,0 +1,82 @@
+package nemesis
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sort"
+	"time"
+)
+
+// Targets that name nodes. Whom "leader" means is asked when the fault is put in.
+const (
+	Leader   = "leader"   // the node that leads
+	One      = "one"      // any one node
+	Minority = "minority" // the largest set of nodes without which the others are a majority
+	Majority = "majority" // the smallest majority
+	All      = "all"      // every node
+	Random   = "random"   // each node with even chance, at least one
+)
+
+// NodeTargets are the targets that Pick knows.
+var NodeTargets = []string{Leader, One, Minority, Majority, All, Random}
+
+// leaderWait bounds how long a fault waits for somebody to lead.
+const leaderWait = 3 * time.Second
+
+// Pick chooses the nodes that a target means, sorted. Only nodes that are up and that no other fault has taken are chosen, so
+// it may be fewer than the target asks for, or none. The error is of a system that has no leader, or of an unknown target.
+func Pick(ctx context.Context, c Cluster, target string, r *rand.Rand) ([]string, error) {
+	if target == Leader {
+		return pickLeader(ctx, c)
+	}
+	nodes := c.Nodes()
+	picked := r.Perm(len(nodes))
+	switch target {
+	case One:
+		picked = upFirst(c, nodes, picked)[:1]
+	case Minority:
+		picked = picked[:(len(nodes)-1)/2]
+	case Majority:
+		picked = picked[:len(nodes)/2+1]
+	case All:
+	case Random:
+		picked = picked[:1+r.IntN(len(nodes))]
+	default:
+		return nil, fmt.Errorf("target: %q given, one of %v allowed", target, NodeTargets)
+	}
+	var chosen []string
+	for _, i := range picked {
+		if available(c, nodes[i]) {
+			chosen = append(chosen, nodes[i])
+		}
+	}
+	sort.Strings(chosen)
+	return chosen, nil
+}
+
+func pickLeader(ctx context.Context, c Cluster) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, leaderWait)
+	defer cancel()
+	leader, err := c.Leader(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("ask who leads: %w", err)
+	}
+	if !available(c, leader) {
+		return nil, nil
+	}
+	return []string{leader}, nil
+}
+
+// upFirst orders the places so that those of nodes that can be hit come first, and keeps their order otherwise.
+func upFirst(c Cluster, nodes []string, places []int) []int {
+	sort.SliceStable(places, func(a, b int) bool {
+		return available(c, nodes[places[a]]) && !available(c, nodes[places[b]])
+	})
+	return places
+}
+
+func available(c Cluster, node string) bool {
+	_, up := c.Host(node)
+	return up && c.Board().Free(node)
+}
