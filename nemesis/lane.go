@@ -1,0 +1,225 @@
+package nemesis
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"rift/harness/history"
+)
+
+// healTime bounds how long one fault may take to heal.
+const healTime = 30 * time.Second
+
+// Runner carries out the faults of a plan.
+type Runner struct {
+	Cluster Cluster
+	Record  Recorder
+	Log     *slog.Logger
+
+	mu     sync.Mutex
+	active map[int]*activeFault
+}
+
+// activeFault is a fault that is in. Its lock keeps Reapply and Heal apart.
+type activeFault struct {
+	mu      sync.Mutex
+	planned history.PlannedFault
+	lane    int
+	fault   Fault
+	healed  bool
+}
+
+// Able checks before anything starts that the cluster can do every kind of fault in the plan, and that every planned
+// fault is well formed.
+func Able(plan []history.PlannedFault, c Cluster) error {
+	var problems []error
+	asked := make(map[string]bool)
+	for _, p := range plan {
+		kind, err := Find(p.Kind)
+		if err != nil {
+			return err
+		}
+		if _, err := kind.New(p); err != nil {
+			problems = append(problems, fmt.Errorf("fault %d: %w", p.ID, err))
+		}
+		if asked[p.Kind] || kind.Able == nil {
+			continue
+		}
+		asked[p.Kind] = true
+		if err := kind.Able(c); err != nil {
+			problems = append(problems, fmt.Errorf("fault %s cannot be done here: %w", p.Kind, err))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// Run carries the plan out, its lanes side by side, with times counted from now. It returns when every fault that was put in
+// has been healed, which it sees to at once when the context ends. The error is of faults that could not be
+// healed; what could not be put in stands in the evidence.
+func (r *Runner) Run(ctx context.Context, plan []history.PlannedFault) error {
+	start := r.Record.Now()
+	names, lanes := splitLanes(plan)
+	failed := make(chan error, len(names))
+	for i, name := range names {
+		go func() {
+			var errs []error
+			for _, p := range lanes[name] {
+				errs = append(errs, r.carryOut(ctx, p, -1-i, start))
+			}
+			failed <- errors.Join(errs...)
+		}()
+	}
+	var errs []error
+	for range names {
+		errs = append(errs, <-failed)
+	}
+	return errors.Join(errs...)
+}
+
+func splitLanes(plan []history.PlannedFault) (names []string, lanes map[string][]history.PlannedFault) {
+	lanes = make(map[string][]history.PlannedFault)
+	for _, p := range plan {
+		if _, seen := lanes[p.Lane]; !seen {
+			names = append(names, p.Lane)
+		}
+		lanes[p.Lane] = append(lanes[p.Lane], p)
+	}
+	return names, lanes
+}
+
+// carryOut puts one fault in at its time, and heals it at its time or when the context ends.
+func (r *Runner) carryOut(ctx context.Context, p history.PlannedFault, lane int, start time.Duration) error {
+	if !r.waitUntil(ctx, start+time.Duration(p.At)) {
+		return nil
+	}
+	kind, err := Find(p.Kind)
+	if err != nil {
+		return err
+	}
+	fault, err := kind.New(p)
+	if err != nil {
+		return err
+	}
+	a := &activeFault{planned: p, lane: lane, fault: fault}
+	a.mu.Lock()
+	r.add(a)
+	r.step(a, history.StepInject, func() (history.Evidence, error) {
+		return fault.Inject(ctx, r.Cluster, rand.New(rand.NewPCG(uint64(p.Seed), uint64(p.ID))))
+	})
+	a.mu.Unlock()
+	r.waitUntil(ctx, start+time.Duration(p.At+p.For))
+	return r.heal(ctx, a)
+}
+
+func (r *Runner) heal(ctx context.Context, a *activeFault) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healTime)
+	defer cancel()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	err := r.step(a, history.StepHeal, func() (history.Evidence, error) { return a.fault.Heal(ctx, r.Cluster) })
+	a.healed = true
+	r.remove(a)
+	if err != nil {
+		return fmt.Errorf("heal fault %d (%s): %w", a.planned.ID, a.planned, err)
+	}
+	return nil
+}
+
+// step takes one step of a fault, and writes down what it showed.
+func (r *Runner) step(a *activeFault, step string, do func() (history.Evidence, error)) error {
+	p := a.planned
+	value, _ := json.Marshal(map[string]any{"fault": p.ID, "step": step, "target": p.Target})
+	event := history.Op{Process: a.lane, Type: history.Invoke, F: p.Kind, Value: value}
+	r.Record.Event(event)
+	began := r.Record.Now()
+	e, err := do()
+	e.Fault, e.Kind, e.Step, e.Time, e.Took = p.ID, p.Kind, step, began, r.Record.Now()-began
+	if err != nil {
+		e.Error, e.Proven = err.Error(), false
+		event.Error = err.Error()
+		if e.Summary == "" {
+			e.Summary = fmt.Sprintf("%s of %s failed", step, p.Kind)
+		}
+	}
+	event.Type = history.Info
+	event.Value, _ = json.Marshal(map[string]any{"fault": p.ID, "step": step, "nodes": e.Nodes, "proven": e.Proven})
+	r.Record.Event(event)
+	r.Record.Evidence(e)
+	r.Log.Info("fault", "step", step, "id", p.ID, "kind", p.Kind, "target", p.Target, "nodes", e.Nodes, "proven", e.Proven, "saw", e.Summary, "error", e.Error)
+	return err
+}
+
+// Restarted puts the faults that a restart undoes in again on a node whose process has just started.
+func (r *Runner) Restarted(ctx context.Context, node string) {
+	for _, a := range r.reappliers() {
+		a.mu.Lock()
+		if !a.healed {
+			r.reapply(ctx, a, node)
+		}
+		a.mu.Unlock()
+	}
+}
+
+func (r *Runner) reapply(ctx context.Context, a *activeFault, node string) {
+	e, hit, err := a.fault.(Reapplier).Reapply(ctx, r.Cluster, node)
+	if hit || err != nil {
+		r.step(a, history.StepReapply, func() (history.Evidence, error) { return e, err })
+	}
+}
+
+// Active lists the faults that are in, by ID.
+func (r *Runner) Active() []history.PlannedFault {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var list []history.PlannedFault
+	for _, a := range r.active {
+		list = append(list, a.planned)
+	}
+	return list
+}
+
+// reappliers are the active faults that want to hear of restarts.
+func (r *Runner) reappliers() []*activeFault {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var list []*activeFault
+	for _, a := range r.active {
+		if _, ok := a.fault.(Reapplier); ok {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
+func (r *Runner) add(a *activeFault) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.active == nil {
+		r.active = make(map[int]*activeFault)
+	}
+	r.active[a.planned.ID] = a
+}
+
+func (r *Runner) remove(a *activeFault) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.active, a.planned.ID)
+}
+
+// waitUntil waits for a time of the run; false if the context ended first.
+func (r *Runner) waitUntil(ctx context.Context, t time.Duration) bool {
+	timer := time.NewTimer(t - r.Record.Now())
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
