@@ -83,7 +83,10 @@ type Kind struct {
 }
 
 // Kinds are all kinds of fault, in the order in which they are listed.
-var Kinds = []Kind{}
+var Kinds = []Kind{
+	killKind,
+	pauseKind,
+}
 
 // Skip is the evidence of a fault that had nothing to hit.
 func Skip(why string) history.Evidence {

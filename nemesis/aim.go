@@ -1,0 +1,88 @@
+package nemesis
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"rift/harness/history"
+)
+
+// Lengths of the faults that last, drawn evenly. An election takes a few hundred milliseconds, so that the shortest still
+// sees a new leader, and the longest several.
+const (
+	faultLeast = 1 * time.Second
+	faultMost  = 6 * time.Second
+)
+
+// drawAimed draws a fault that has a target, a length and no arguments.
+func drawAimed(r *rand.Rand, allowed []string) history.PlannedFault {
+	return history.PlannedFault{
+		Target: allowed[r.IntN(len(allowed))],
+		For:    history.Duration(between(r, faultLeast, faultMost)),
+	}
+}
+
+// checkPlanned refuses a planned fault with a target or an argument that its kind does not have.
+func checkPlanned(p history.PlannedFault, targets, args []string) error {
+	if !slices.Contains(targets, p.Target) {
+		return UnknownError{Field: "target of " + p.Kind, Given: p.Target, Allowed: targets}
+	}
+	for name := range p.Args {
+		if !slices.Contains(args, name) {
+			allowed := args
+			if len(allowed) == 0 {
+				allowed = []string{"none"}
+			}
+			return UnknownError{Field: "argument of " + p.Kind, Given: name, Allowed: allowed}
+		}
+	}
+	return nil
+}
+
+// takeHosts picks the nodes that a planned fault aims at, takes on the board those that no other fault has, and returns the
+// hosts of those that are up, none if there are none.
+func takeHosts(ctx context.Context, c Cluster, p history.PlannedFault, state string, r *rand.Rand) ([]Host, error) {
+	nodes, err := Pick(ctx, c, p.Target, r)
+	if err != nil {
+		return nil, err
+	}
+	var hosts []Host
+	for _, node := range nodes {
+		if c.Board().Claim(node, p.ID, state) != nil {
+			continue // another lane was quicker
+		}
+		host, up := c.Host(node)
+		if !up {
+			c.Board().Release(node, p.ID)
+			continue
+		}
+		hosts = append(hosts, host)
+	}
+	return hosts, nil
+}
+
+// skipTarget is the evidence of a fault whose target had no node that could be hit.
+func skipTarget(c Cluster, target string) history.Evidence {
+	why := "no node for target " + target + ": each is down or taken"
+	if taken := c.Board().Taken(); len(taken) > 0 {
+		why += " (" + strings.Join(taken, ", ") + ")"
+	}
+	return Skip(why)
+}
+
+// named is the target and whom it was found to mean, for a summary: "leader n3", "n1, n4".
+func named(target string, nodes []string) string {
+	list := strings.Join(nodes, ", ")
+	if target == Leader {
+		return "leader " + list
+	}
+	return list
+}
+
+// milliseconds is a measured time as evidence holds it.
+func milliseconds(d time.Duration) float64 {
+	return float64(d.Round(10*time.Microsecond)) / float64(time.Millisecond)
+}

@@ -1,0 +1,149 @@
+package nemesis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"rift/harness/history"
+)
+
+var killKind = Kind{
+	Name:    "kill",
+	Doc:     "Ends nodes with SIGKILL and starts them again on the data they left.",
+	Targets: NodeTargets,
+	Proof:   "the process is seen to end through its pidfd, and a new one to run after the heal",
+	Draw:    drawAimed,
+	New: func(p history.PlannedFault) (Fault, error) {
+		if err := checkPlanned(p, NodeTargets, nil); err != nil {
+			return nil, err
+		}
+		return &kill{planned: p}, nil
+	},
+}
+
+// killProof bounds how long a process may take to end after the cluster says that it has killed it, and to be seen running after
+// the cluster says that it has started it.
+const killProof = 2 * time.Second
+
+type kill struct {
+	planned history.PlannedFault
+	down    []string // nodes that it has taken and not given back
+}
+
+// Inject kills the nodes at the same moment. Whether they have ended is not the cluster's word but that of the descriptors
+// taken before.
+func (k *kill) Inject(ctx context.Context, c Cluster, r *rand.Rand) (history.Evidence, error) {
+	hosts, err := takeHosts(ctx, c, k.planned, "down", r)
+	if err != nil {
+		return history.Evidence{}, err
+	}
+	if len(hosts) == 0 {
+		return skipTarget(c, k.planned.Target), nil
+	}
+	for _, h := range hosts {
+		k.down = append(k.down, h.Node)
+	}
+	e := history.Evidence{Nodes: slices.Clone(k.down), Proven: true}
+	took := make([]time.Duration, len(hosts))
+	err = each(len(hosts), func(i int) (err error) {
+		took[i], err = killHost(ctx, c, hosts[i])
+		return err
+	})
+	if err != nil {
+		return e, err
+	}
+	slowest := milliseconds(slices.Max(took))
+	e.Measures = map[string]float64{"ended_ms": slowest}
+	e.Summary = fmt.Sprintf("killed %s; the process ended within %.1f ms", named(k.planned.Target, e.Nodes), slowest)
+	return e, nil
+}
+
+// killHost kills one node and returns how long it took until its process was seen to have ended.
+func killHost(ctx context.Context, c Cluster, h Host) (time.Duration, error) {
+	p, err := openProcess(h.PID)
+	if err != nil {
+		return 0, fmt.Errorf("kill %s: %w", h.Node, err)
+	}
+	defer p.close()
+	if p.ended(ctx, 0) {
+		return 0, fmt.Errorf("kill %s: its process %d had ended before", h.Node, h.PID)
+	}
+	start := time.Now()
+	if err := c.Kill(ctx, h.Node); err != nil {
+		return 0, fmt.Errorf("kill %s: %w", h.Node, err)
+	}
+	if !p.ended(ctx, killProof) {
+		return 0, fmt.Errorf("kill %s: process %d is still there %s after the kill", h.Node, h.PID, killProof)
+	}
+	return time.Since(start), nil
+}
+
+// Heal starts the nodes again. Those that it could not start stay its own, so that it can be called again.
+func (k *kill) Heal(ctx context.Context, c Cluster) (history.Evidence, error) {
+	if len(k.down) == 0 {
+		return Skip("nothing was killed"), nil
+	}
+	nodes := k.down
+	took := make([]time.Duration, len(nodes))
+	failed := make([]error, len(nodes))
+	err := each(len(nodes), func(i int) error {
+		took[i], failed[i] = startNode(ctx, c, nodes[i])
+		return failed[i]
+	})
+	k.down = nil
+	for i, node := range nodes {
+		if failed[i] != nil {
+			k.down = append(k.down, node)
+			continue
+		}
+		c.Board().Release(node, k.planned.ID)
+	}
+	e := history.Evidence{Nodes: nodes, Proven: err == nil}
+	if err != nil {
+		return e, err
+	}
+	slowest := milliseconds(slices.Max(took))
+	e.Measures = map[string]float64{"started_ms": slowest}
+	e.Summary = fmt.Sprintf("started %s; a new process ran within %.1f ms", named("", nodes), slowest)
+	return e, nil
+}
+
+// startNode starts a node unless it runs already, and returns how long it took until its process was seen to run. The one that was
+// killed was seen to end, so a process that runs is another.
+func startNode(ctx context.Context, c Cluster, node string) (time.Duration, error) {
+	start := time.Now()
+	if _, up := c.Host(node); !up {
+		if err := c.Start(ctx, node); err != nil {
+			return 0, fmt.Errorf("start %s: %w", node, err)
+		}
+	}
+	h, up := c.Host(node)
+	if !up {
+		return 0, fmt.Errorf("start %s: it ended at once; its log says why", node)
+	}
+	p, err := openProcess(h.PID)
+	if err != nil {
+		return 0, fmt.Errorf("start %s: %w", node, err)
+	}
+	defer p.close()
+	if p.ended(ctx, 0) {
+		return 0, fmt.Errorf("start %s: its process %d ended at once; its log says why", node, h.PID)
+	}
+	return time.Since(start), nil
+}
+
+// each does n things side by side and returns when all are done, with all that went wrong.
+func each(n int, do func(i int) error) error {
+	var wait sync.WaitGroup
+	errs := make([]error, n)
+	for i := range n {
+		wait.Go(func() { errs[i] = do(i) })
+	}
+	wait.Wait()
+	return errors.Join(errs...)
+}
