@@ -30,6 +30,7 @@ type Client interface {
 type Node struct {
 	Name string     // n1, n2, ...
 	IP   netip.Addr // its own address, the same over restarts; nodes may use any port on it
+	From netip.Addr // this machine's address on the nodes' network, to which clients bind
 	Data string     // its data directory, as its process sees it
 }
 

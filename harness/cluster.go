@@ -1,0 +1,185 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"rift/harness/history"
+	"rift/nemesis"
+)
+
+// viewTimeout bounds one question to one node.
+const viewTimeout = 400 * time.Millisecond
+
+// Cluster is a system under test on hosts that run it: what faults and clients see.
+type Cluster struct {
+	hosts  Hosts
+	system System
+	test   history.Test
+	tag    string
+	nodes  []Node
+	log    *slog.Logger
+	board  nemesis.Board
+
+	mu        sync.Mutex
+	restarted func(ctx context.Context, node string) // nil until faults run
+}
+
+// Up makes the hosts and starts every node, and waits until they serve.
+func (c *Cluster) Up(ctx context.Context) error {
+	var names []string
+	for i := range c.test.Nodes {
+		names = append(names, fmt.Sprintf("n%d", i+1))
+	}
+	var err error
+	if c.nodes, err = c.hosts.Create(ctx, names); err != nil {
+		return err
+	}
+	for i := range c.nodes {
+		c.nodes[i].From = c.hosts.Gateway()
+	}
+	launches := make(map[string]Launch)
+	for _, n := range c.nodes {
+		if launches[n.Name], err = c.system.Launch(n, c.nodes, c.test); err != nil {
+			return fmt.Errorf("how to start %s: %w", n.Name, err)
+		}
+	}
+	if err := c.hosts.Prepare(ctx, launches); err != nil {
+		return err
+	}
+	for _, n := range c.nodes {
+		if err := c.hosts.Start(ctx, n.Name); err != nil {
+			return err
+		}
+	}
+	return c.system.Form(ctx, c.nodes)
+}
+
+// Recover starts the nodes that are down, whatever brought them down, and waits until the cluster serves again.
+// It returns the nodes that it had to start.
+func (c *Cluster) Recover(ctx context.Context) (started []string, err error) {
+	for _, n := range c.nodes {
+		if _, up := c.Host(n.Name); up {
+			continue
+		}
+		if err := c.Start(ctx, n.Name); err != nil {
+			return started, err
+		}
+		started = append(started, n.Name)
+	}
+	return started, c.system.Form(ctx, c.nodes)
+}
+
+// Nodes lists the nodes' names.
+func (c *Cluster) Nodes() []string {
+	var names []string
+	for _, n := range c.nodes {
+		names = append(names, n.Name)
+	}
+	return names
+}
+
+// Host is the node's running process.
+func (c *Cluster) Host(node string) (nemesis.Host, bool) {
+	h, up := c.hosts.Host(node)
+	h.Port = c.system.PeerPort()
+	return h, up
+}
+
+// Peer is the address on which the node answers its peers.
+func (c *Cluster) Peer(node string) netip.AddrPort {
+	for _, n := range c.nodes {
+		if n.Name == node {
+			return netip.AddrPortFrom(n.IP, c.system.PeerPort())
+		}
+	}
+	return netip.AddrPort{}
+}
+
+// Bridge is the bridge that joins the nodes.
+func (c *Cluster) Bridge() string { return c.hosts.Bridge() }
+
+// Tag names the run.
+func (c *Cluster) Tag() string { return c.tag }
+
+// Board knows which nodes faults have taken.
+func (c *Cluster) Board() *nemesis.Board { return &c.board }
+
+// Kill ends a node's processes.
+func (c *Cluster) Kill(ctx context.Context, node string) error { return c.hosts.Kill(ctx, node) }
+
+// Start starts a node that is down, and has the faults that a restart undoes put in again.
+func (c *Cluster) Start(ctx context.Context, node string) error {
+	// A process that ended by itself has left its container or its reaper behind: Kill tidies up.
+	if err := c.hosts.Kill(ctx, node); err != nil {
+		return err
+	}
+	if err := c.hosts.Start(ctx, node); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	restarted := c.restarted
+	c.mu.Unlock()
+	if restarted != nil {
+		restarted(ctx, node)
+	}
+	return nil
+}
+
+// onRestart has f called whenever a node has been started.
+func (c *Cluster) onRestart(f func(ctx context.Context, node string)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.restarted = f
+}
+
+// Leader asks all nodes who leads, until one that runs says that it does itself. If several do, it is the one with the highest term.
+func (c *Cluster) Leader(ctx context.Context) (string, error) {
+	const between = 50 * time.Millisecond
+	for {
+		if leader, ok := leaderOf(c.Views(ctx)); ok {
+			return leader, nil
+		}
+		if !pause(ctx, between) {
+			return "", errors.New("no node says that it leads")
+		}
+	}
+}
+
+func leaderOf(views []history.View) (string, bool) {
+	var best history.View
+	for _, v := range views {
+		if v.State == StateLeader && (best.Node == "" || v.Term > best.Term) {
+			best = v
+		}
+	}
+	return best.Node, best.Node != ""
+}
+
+// StateLeader is the State of a View of a node that says it leads.
+const StateLeader = "leader"
+
+// Views asks every node what it believes, all at once; a node that does not answer in time is unreachable.
+func (c *Cluster) Views(ctx context.Context) []history.View {
+	ctx, cancel := context.WithTimeout(ctx, viewTimeout)
+	defer cancel()
+	views := make([]history.View, len(c.nodes))
+	var wg sync.WaitGroup
+	for i, n := range c.nodes {
+		wg.Go(func() {
+			v, err := c.system.View(ctx, n)
+			if err != nil {
+				v = history.View{State: history.Unreachable}
+			}
+			v.Node = n.Name
+			views[i] = v
+		})
+	}
+	wg.Wait()
+	return views
+}

@@ -1,0 +1,263 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"rift/harness/gen"
+	"rift/harness/history"
+	"rift/nemesis"
+)
+
+// Deadlines of the phases that have no length of their own.
+const (
+	setUpTime    = 90 * time.Second
+	healTime     = 60 * time.Second
+	quiesceTime  = 45 * time.Second
+	finalTime    = 60 * time.Second
+	tearDownTime = 60 * time.Second
+)
+
+// Spec is everything that Run needs. Test and Plan are what was asked for and what the seed gave.
+type Spec struct {
+	Test    history.Test
+	Plan    history.Plan
+	Main    gen.Generator                     // of the main phase; it ends at Test.Time
+	Final   func(keys []string) gen.Generator // of the final phase, knowing the keys that were used; may be nil
+	System  System
+	Hosts   Hosts
+	Tag     string
+	Dir     string // the run's folder, made by history.Create
+	Log     *slog.Logger
+	Observe func(s Status) // called about once a second while the run goes on; may be nil
+}
+
+// Status is a look at a run that goes on.
+type Status struct {
+	Phase          string
+	Elapsed, Left  time.Duration // of the phase; Left is 0 where it has no length
+	OK, Fail, Info int64
+	Faults         []history.PlannedFault // that are in
+	Leader         string
+}
+
+// run is a run that goes on.
+type run struct {
+	Spec
+	record  *recorder
+	cluster *Cluster
+	driver  *driver
+	faults  *nemesis.Runner
+	watcher *watcher
+	phase   phaseClock
+}
+
+// ErrInterrupted is the error of a run that was stopped before its time. Its history can be judged.
+var ErrInterrupted = errors.New("the run was interrupted")
+
+// Run makes the run, and always takes everything down again: faults are healed first, then the hosts removed. When
+// the context ends early, what was recorded until then stays, and the error is ErrInterrupted. Any other error says why the run
+// could not be made.
+func Run(ctx context.Context, s Spec) (err error) {
+	record, err := newRecorder(s.Dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, record.Close()) }()
+	r := newRun(s, record)
+	defer func() {
+		down, cancel := context.WithTimeout(context.WithoutCancel(ctx), tearDownTime)
+		defer cancel()
+		if closed := s.Hosts.Close(down); closed != nil {
+			err = errors.Join(err, fmt.Errorf("take the cluster down: %w; run `rift sweep`", closed))
+		}
+	}()
+	stop := r.report()
+	defer stop()
+	if err := r.setUp(ctx); err != nil {
+		return r.interrupted(ctx, err)
+	}
+	return r.interrupted(ctx, r.phases(ctx))
+}
+
+func newRun(s Spec, record *recorder) *run {
+	c := &Cluster{hosts: s.Hosts, system: s.System, test: s.Test, tag: s.Tag, log: s.Log}
+	return &run{
+		Spec: s, record: record, cluster: c,
+		driver: &driver{
+			opTimeout: time.Duration(s.Test.OpTimeout),
+			open:      func(ctx context.Context, n Node) (Client, error) { return s.System.Open(ctx, n, s.Test) },
+			record:    record.Append, now: record.Now,
+		},
+		faults:  &nemesis.Runner{Cluster: c, Record: record, Log: s.Log},
+		watcher: &watcher{cluster: c, record: record},
+		phase:   phaseClock{record: record},
+	}
+}
+
+// interrupted turns the error of a run whose context has ended into ErrInterrupted, unless something else went wrong as well.
+func (r *run) interrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err())) {
+		return ErrInterrupted
+	}
+	return err
+}
+
+func (r *run) setUp(ctx context.Context) error {
+	end := r.phase.begin("set-up", 0)
+	ctx, cancel := context.WithTimeout(ctx, setUpTime)
+	defer cancel()
+	if err := r.cluster.Up(ctx); err != nil {
+		end("failed: " + err.Error())
+		return fmt.Errorf("set the cluster up: %w; the nodes' logs are in %s", err, filepath.Join(r.Dir, history.NodesDir))
+	}
+	r.driver.nodes = r.cluster.nodes
+	if err := nemesis.Able(r.Plan.Faults, r.cluster); err != nil {
+		end("failed: " + err.Error())
+		return err
+	}
+	if r.Test.Subject == nil {
+		r.Test.Subject = make(map[string]string)
+	}
+	for k, v := range r.Hosts.Describe() {
+		r.Test.Subject[k] = v
+	}
+	end("")
+	return history.WriteJSON(filepath.Join(r.Dir, history.TestFile), r.Test)
+}
+
+// phases are what follows on the set-up.
+func (r *run) phases(ctx context.Context) error {
+	watching, stopWatching := context.WithCancel(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		r.watcher.run(watching)
+	}()
+	defer func() {
+		stopWatching()
+		<-watched
+	}()
+	r.cluster.onRestart(r.faults.Restarted)
+	if err := r.mainPhase(ctx); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if !r.recoverPhase(ctx) {
+		return ctx.Err()
+	}
+	r.finalPhase(ctx)
+	return r.record.Err()
+}
+
+// mainPhase drives clients and faults side by side for the test's time. It returns when both have ended and every fault is healed.
+func (r *run) mainPhase(ctx context.Context) error {
+	length := time.Duration(r.Test.Time)
+	end := r.phase.begin("main", length)
+	healed := make(chan error, 1)
+	go func() { healed <- r.faults.Run(ctx, r.Plan.Faults) }()
+	// What is open at the end has its own time-out; the deadline is for a client that ignores it.
+	driving, cancel := context.WithTimeout(ctx, length+2*time.Duration(r.Test.OpTimeout))
+	defer cancel()
+	r.driver.drive(driving, gen.Until(length, r.Main), r.Test.Concurrency)
+	end("")
+	end = r.phase.begin("heal", 0)
+	err := <-healed
+	if err != nil {
+		end("failed: " + err.Error())
+		return fmt.Errorf("faults were not healed, so the run stops here: %w; state of the nodes: %v; run `rift sweep`", err, r.cluster.Board().Taken())
+	}
+	end("")
+	return nil
+}
+
+// recoverPhase waits until the cluster serves again, with nothing broken any more. False means that it did not.
+func (r *run) recoverPhase(ctx context.Context) bool {
+	end := r.phase.begin("quiesce", 0)
+	ctx, cancel := context.WithTimeout(ctx, quiesceTime)
+	defer cancel()
+	started, err := r.cluster.Recover(ctx)
+	switch {
+	case err != nil:
+		end(fmt.Sprintf("the cluster did not recover within %s of the last fault's healing: %v", quiesceTime, err))
+		return false
+	case len(started) > 0:
+		end(fmt.Sprintf("%v had ended by themselves and were started again", started))
+	default:
+		end("")
+	}
+	return true
+}
+
+// finalPhase reads what must be there now. At least one worker is on every node.
+func (r *run) finalPhase(ctx context.Context) {
+	if r.Final == nil {
+		return
+	}
+	end := r.phase.begin("final", 0)
+	final, cancel := context.WithTimeout(ctx, finalTime)
+	defer cancel()
+	r.driver.drive(final, r.Final(r.driver.keys.list), FinalWorkers(r.Test))
+	if final.Err() != nil && ctx.Err() == nil {
+		end(fmt.Sprintf("not done after %s", finalTime))
+		return
+	}
+	end("")
+}
+
+// FinalWorkers is the number of workers of the final phase.
+func FinalWorkers(t history.Test) int { return max(t.Concurrency, t.Nodes) }
+
+// report calls Observe while the run goes on; the function that it returns ends that.
+func (r *run) report() (stop func()) {
+	if r.Observe == nil {
+		return func() {}
+	}
+	const every = 500 * time.Millisecond
+	done, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				r.Observe(r.status())
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() {
+		close(done)
+		<-stopped
+	}
+}
+
+func (r *run) status() Status {
+	s := Status{
+		OK: r.driver.counts.OK.Load(), Fail: r.driver.counts.Fail.Load(), Info: r.driver.counts.Info.Load(),
+		Faults: r.faults.Active(), Leader: r.watcher.Leader(),
+	}
+	s.Phase, s.Elapsed, s.Left = r.phase.look()
+	return s
+}
+
+// CheckStore fails if runs cannot be stored there.
+func CheckStore(store string) error {
+	if err := os.MkdirAll(store, 0o755); err != nil {
+		return fmt.Errorf("store folder %q cannot be written: %w; choose another with --store", store, err)
+	}
+	f, err := os.CreateTemp(store, ".probe-*")
+	if err != nil {
+		return fmt.Errorf("store folder %q cannot be written: %w; choose another with --store", store, err)
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}

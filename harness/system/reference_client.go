@@ -1,0 +1,237 @@
+package system
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"rift/harness"
+	"rift/harness/history"
+)
+
+// maxAnswer bounds an answer that a client reads, in bytes.
+const maxAnswer = 64 << 20
+
+// setPrefix is where the elements of the set workload are kept, one key each.
+const setPrefix = "set/"
+
+// referenceClient is one connection to one reference node.
+type referenceClient struct {
+	base  string
+	http  *http.Client
+	reads string // the consistency that reads ask for; empty: linearizable
+}
+
+// Open gives a client; the connection is made by the first call.
+func (s Reference) Open(_ context.Context, n harness.Node, t history.Test) (harness.Client, error) {
+	return newReferenceClient(n, t), nil
+}
+
+func newReferenceClient(n harness.Node, t history.Test) *referenceClient {
+	dialer := &net.Dialer{}
+	if n.From.IsValid() {
+		dialer.LocalAddr = &net.TCPAddr{IP: n.From.AsSlice()}
+	}
+	return &referenceClient{
+		base:  "http://" + address(n, referenceHTTP),
+		http:  &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, MaxConnsPerHost: 1, DisableCompression: true}},
+		reads: t.Options["consistency"],
+	}
+}
+
+// Close closes the connection.
+func (c *referenceClient) Close() error {
+	c.http.CloseIdleConnections()
+	return nil
+}
+
+// Invoke carries out one operation in one attempt.
+func (c *referenceClient) Invoke(ctx context.Context, op history.Op) (json.RawMessage, error) {
+	switch op.F {
+	case "read":
+		return c.read(ctx, op.Key)
+	case "write":
+		_, err := c.do(ctx, http.MethodPut, "/v1/kv/"+url.PathEscape(op.Key), nil, op.Value)
+		return op.Value, err
+	case "cas":
+		return c.cas(ctx, op)
+	case "add":
+		_, err := c.do(ctx, http.MethodPut, "/v1/kv/"+url.PathEscape(setPrefix+string(op.Value)), nil, op.Value)
+		return op.Value, err
+	case "list":
+		return c.list(ctx)
+	}
+	return nil, fmt.Errorf("function %q is not one of this client's (%w)", op.F, harness.ErrDidNotHappen)
+}
+
+// item is a key as the node answers it.
+type item struct {
+	Value string `json:"value"`
+}
+
+func (c *referenceClient) read(ctx context.Context, key string) (json.RawMessage, error) {
+	body, err := c.do(ctx, http.MethodGet, "/v1/kv/"+url.PathEscape(key), c.consistency(), nil)
+	var refused *refusal
+	if errors.As(err, &refused) && refused.Code == "key_not_found" {
+		return json.RawMessage("null"), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var got item
+	if err := json.Unmarshal(body, &got); err != nil {
+		return nil, fmt.Errorf("read %s: the node's answer is no JSON: %w", key, err)
+	}
+	return asJSON(got.Value), nil
+}
+
+func (c *referenceClient) consistency() url.Values {
+	if c.reads == "" {
+		return nil
+	}
+	return url.Values{"consistency": {c.reads}}
+}
+
+// asJSON gives back a value that the workload wrote, which is JSON; anything else, which the workload never wrote, as a JSON string.
+func asJSON(value string) json.RawMessage {
+	var compact bytes.Buffer
+	if json.Compact(&compact, []byte(value)) == nil {
+		return compact.Bytes()
+	}
+	quoted, _ := json.Marshal(value)
+	return quoted
+}
+
+func (c *referenceClient) cas(ctx context.Context, op history.Op) (json.RawMessage, error) {
+	var pair [2]json.RawMessage
+	if err := json.Unmarshal(op.Value, &pair); err != nil {
+		return nil, fmt.Errorf("cas: value %s given, [old, new] wanted (%w)", op.Value, harness.ErrDidNotHappen)
+	}
+	query := url.Values{"prev-value": {string(pair[0])}}
+	if string(pair[0]) == "null" {
+		query = url.Values{"prev-revision": {"0"}}
+	}
+	_, err := c.do(ctx, http.MethodPut, "/v1/kv/"+url.PathEscape(op.Key), query, pair[1])
+	var refused *refusal
+	if errors.As(err, &refused) && (refused.Code == "compare_failed" || refused.Code == "key_not_found") {
+		return op.Value, harness.ErrMismatch
+	}
+	return op.Value, err
+}
+
+func (c *referenceClient) list(ctx context.Context) (json.RawMessage, error) {
+	query := url.Values{"prefix": {setPrefix}}
+	if c.reads != "" {
+		query.Set("consistency", c.reads)
+	}
+	body, err := c.do(ctx, http.MethodGet, "/v1/kv", query, nil)
+	if err != nil {
+		return nil, err
+	}
+	var got struct{ Items []item }
+	if err := json.Unmarshal(body, &got); err != nil {
+		return nil, fmt.Errorf("list: the node's answer is no JSON: %w", err)
+	}
+	elements := make([]json.RawMessage, len(got.Items))
+	for i, it := range got.Items {
+		elements[i] = asJSON(it.Value)
+	}
+	return json.Marshal(elements)
+}
+
+// refusal is an error that the node answered.
+type refusal struct {
+	Code     string `json:"code"`
+	Message  string `json:"message"`
+	Definite bool   `json:"definite"`
+}
+
+func (r *refusal) Error() string { return r.Code + ": " + r.Message }
+
+// Unwrap makes a definite refusal one that did not happen.
+func (r *refusal) Unwrap() error {
+	if r.Definite {
+		return harness.ErrDidNotHappen
+	}
+	return nil
+}
+
+// do makes one request. A connection that could not be made means that nothing happened.
+func (c *referenceClient) do(ctx context.Context, method, path string, query url.Values, body []byte) ([]byte, error) {
+	target := c.base + path
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("%w (%w)", err, harness.ErrDidNotHappen)
+	}
+	req.GetBody = nil // so that the transport never sends a request twice
+	answer, err := c.http.Do(req)
+	if err != nil {
+		return nil, plainError(err)
+	}
+	defer answer.Body.Close()
+	got, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	if err != nil {
+		return nil, plainError(err)
+	}
+	if answer.StatusCode < 300 {
+		return got, nil
+	}
+	var wrapped struct {
+		Error *refusal `json:"error"`
+	}
+	if json.Unmarshal(got, &wrapped) == nil && wrapped.Error != nil {
+		return nil, wrapped.Error
+	}
+	return nil, fmt.Errorf("HTTP %s: %s", answer.Status, strings.TrimSpace(string(got[:min(len(got), 200)])))
+}
+
+// plainError drops the address and the method, which stand in the history anyway, and marks what never left this machine.
+func plainError(err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		return fmt.Errorf("connect: %w (%w)", dial.Err, harness.ErrDidNotHappen)
+	}
+	return err
+}
+
+// View asks a node what it believes.
+func (s Reference) View(ctx context.Context, n harness.Node) (history.View, error) {
+	c := newReferenceClient(n, history.Test{})
+	defer c.Close()
+	body, err := c.do(ctx, http.MethodGet, "/v1/status", nil, nil)
+	if err != nil {
+		return history.View{}, err
+	}
+	var status struct {
+		State    string              `json:"state"`
+		Leader   struct{ ID string } `json:"leader"`
+		Term     uint64              `json:"term"`
+		Commit   uint64              `json:"commit_index"`
+		Applied  uint64              `json:"applied_index"`
+		Revision uint64              `json:"revision"`
+		Snapshot uint64              `json:"snapshot_index"`
+		Hash     string              `json:"state_hash"`
+		Voters   []string            `json:"voters"`
+	}
+	if err := json.Unmarshal(body, &status); err != nil {
+		return history.View{}, fmt.Errorf("status of %s: %w", n.Name, err)
+	}
+	return history.View{
+		Node: n.Name, State: status.State, Leader: status.Leader.ID, Term: status.Term, Commit: status.Commit, Applied: status.Applied,
+		Revision: status.Revision, Snapshot: status.Snapshot, StateHash: status.Hash, Voters: status.Voters,
+	}, nil
+}
