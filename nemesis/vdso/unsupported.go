@@ -1,0 +1,27 @@
+//go:build !linux || !amd64
+
+package vdso
+
+// Process is a process whose clocks can be skewed: none on this platform.
+type Process struct{}
+
+// Attach returns ErrUnsupported.
+func Attach(pid int) (*Process, error) { return nil, ErrUnsupported }
+
+// Restore returns ErrUnsupported.
+func Restore(pid int) error { return ErrUnsupported }
+
+// Skewed returns ErrUnsupported.
+func Skewed(pid int) (bool, error) { return false, ErrUnsupported }
+
+// Set returns ErrUnsupported.
+func (p *Process) Set(s Skew) error { return ErrUnsupported }
+
+// Heal returns ErrUnsupported.
+func (p *Process) Heal() error { return ErrUnsupported }
+
+// Read returns ErrUnsupported.
+func (p *Process) Read() (Reading, error) { return Reading{}, ErrUnsupported }
+
+// Close does nothing.
+func (p *Process) Close() error { return nil }
