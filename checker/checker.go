@@ -107,9 +107,10 @@ type Anomaly struct {
 // Frontier is where a linearization stops: the longest one that could be built, the state that it leads
 // to, and the operations that could come next but fit in no way.
 type Frontier struct {
-	Linearized []int  `json:"linearized"` // invocations in an order that is allowed, the longest found
-	State      string `json:"state"`      // the model's state after them
-	Stuck      []int  `json:"stuck"`      // invocations of which one must come next, and none can
+	Linearized []int  `json:"linearized"`        // invocations in an order that is allowed, the longest found; of a long one the last
+	Earlier    int    `json:"earlier,omitempty"` // how many come before Linearized and are left out
+	State      string `json:"state"`             // the model's states that are possible after them
+	Stuck      []int  `json:"stuck"`             // invocations of which one must come next, and none can
 }
 
 // Names of the counts that reports print first.

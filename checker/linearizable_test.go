@@ -1,0 +1,7 @@
+package checker
+
+import "testing"
+
+func TestRegisterScenarios(t *testing.T) {
+	runScenarios(t, "register", func(string) Checker { return Linearizable{Model: Register()} })
+}
