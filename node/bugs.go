@@ -1,0 +1,55 @@
+package node
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/hashicorp/raft"
+)
+
+// A Bug is a way of breaking a promise on purpose, so that whoever tests the store can be tested.
+type Bug struct {
+	Name        string
+	Description string // one sentence
+	plant       func(*Node)
+}
+
+// Bugs returns all bugs, in the order of their names. A node has those that its Config names.
+func Bugs() []Bug {
+	return []Bug{}
+}
+
+func bugNames() []string {
+	var names []string
+	for _, b := range Bugs() {
+		names = append(names, b.Name)
+	}
+	return names
+}
+
+// seams are the places where bugs enter. In a healthy node all are nil.
+type seams struct {
+	// trust tells whether a linearizable read may be served from the local state, unconfirmed.
+	trust func() bool
+	// peek may know better than the state machine what a key holds.
+	peek func(key string) (it item, exists, known bool)
+	// logged is told of proposals that raft has accepted; what it returns is called once their fate is known.
+	logged func([]*proposal) (settled func())
+	// decide may turn conditional commands into unconditional ones; or answer them, if the condition fails.
+	decide func([]command) (failed []result)
+	// stable stands between the vote store and raft.
+	stable func(raft.StableStore) raft.StableStore
+}
+
+// plantBugs gives the node the bugs that its configuration names.
+func (n *Node) plantBugs() error {
+	for _, name := range n.config.Bugs {
+		i := slices.IndexFunc(Bugs(), func(b Bug) bool { return b.Name == name })
+		if i < 0 {
+			return fmt.Errorf("bug: there is no %q", name)
+		}
+		Bugs()[i].plant(n)
+		n.logger.Warn("this node has a bug on purpose", "bug", name)
+	}
+	return nil
+}

@@ -1,0 +1,60 @@
+//go:build !wasip1
+
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+// keptSnapshots is how many snapshots the data directory keeps.
+const keptSnapshots = 2
+
+// LocalHost is the machine that the process runs on: TCP, and bbolt files in the data directory.
+func LocalHost() Host {
+	var dialer net.Dialer
+	return Host{
+		Listen: func(address string) (net.Listener, error) { return net.Listen("tcp", address) },
+		Dial: func(ctx context.Context, address string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "tcp", address)
+		},
+		OpenStorage: openBolt,
+	}
+}
+
+// openBolt opens the data directory: raft.db holds the log, the term and the vote; snapshots/ the
+// snapshots. The free list is not written to disk (it is rebuilt when the file is opened), which
+// halves what a small write costs.
+func openBolt(dir string, logger *slog.Logger) (*Storage, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("create the data directory: %w", err)
+	}
+	path := filepath.Join(dir, "raft.db")
+	options := *bbolt.DefaultOptions
+	options.NoFreelistSync = true
+	options.FreelistType = bbolt.FreelistMapType
+	options.Timeout = time.Second // for the lock on the file
+	store, err := raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &options})
+	if errors.Is(err, bolterrors.ErrTimeout) {
+		return nil, fmt.Errorf("open %s: another process uses this data directory", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, keptSnapshots, raftLogger{logger: logger.With("part", "snapshots")})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open the snapshots in %s: %w", dir, err), store.Close())
+	}
+	return &Storage{Logs: store, Stable: store, Snapshots: snapshots, Close: store.Close}, nil
+}

@@ -1,0 +1,149 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hashicorp/raft"
+)
+
+// A machine is the replicated state machine as raft sees it (raft.BatchingFSM). It is a thin shell:
+// it decodes log entries, lets a transition carry them out, and publishes the resulting state.
+type machine struct {
+	current atomic.Pointer[state]
+
+	// onCluster is called, on raft's own goroutine, when the cluster's id becomes known.
+	onCluster func(id string)
+	// distort is the seam of the bug snapshot-drop; nil in a healthy node.
+	distort func(items []keyed, revision uint64) []keyed
+
+	restores atomic.Uint64 // snapshots restored so far
+
+	mu      sync.Mutex
+	waiters map[chan struct{}]uint64 // closed when the state machine has seen the index
+}
+
+// errStaleTerm answers a proposal that was logged under another term than it was proposed in. Every
+// replica skips such an entry, so it certainly did not happen.
+var errStaleTerm = fmt.Errorf("proposed in an earlier term: %w", raft.ErrNotLeader)
+
+func newMachine() *machine {
+	m := &machine{waiters: map[chan struct{}]uint64{}, onCluster: func(string) {}}
+	m.current.Store(newState())
+	return m
+}
+
+// state returns the newest published state.
+func (m *machine) state() *state { return m.current.Load() }
+
+// Apply carries out one log entry. Raft prefers ApplyBatch.
+func (m *machine) Apply(l *raft.Log) any { return m.ApplyBatch([]*raft.Log{l})[0] }
+
+// ApplyBatch carries out committed log entries and then publishes the state after the last of them,
+// so that the commands of one proposal become visible together. The answer to a command entry is its
+// []result, or errStaleTerm.
+//
+// An entry whose proposer believed itself leader of another term than the one it was logged under is
+// skipped, on every replica alike. The library can let a deposed leader log a client's command under
+// its successor's term (hashicorp/raft issue 695); transport.SetHeartbeatHandler closes the race
+// itself, and this check makes sure that nothing which slips through is ever taken for done.
+func (m *machine) ApplyBatch(logs []*raft.Log) []any {
+	answers := make([]any, len(logs))
+	t := m.state().transition()
+	for i, l := range logs {
+		switch l.Type {
+		case raft.LogCommand:
+			answers[i] = applyEntry(t, l)
+		case raft.LogConfiguration:
+			configuration := raft.DecodeConfiguration(l.Data)
+			t.retain(func(id string) bool { return findServer(configuration, id) != nil })
+		}
+		t.next.index = l.Index
+	}
+	m.publish(t.commit())
+	return answers
+}
+
+// applyEntry panics if it cannot decode an entry: a replica that skipped what others carry out would
+// diverge from them in silence.
+func applyEntry(t *transition, l *raft.Log) any {
+	e, err := decodeEntry(l.Data)
+	if err != nil {
+		panic(fmt.Sprintf("log entry %d (term %d): %v", l.Index, l.Term, err))
+	}
+	if e.term != l.Term {
+		return errStaleTerm
+	}
+	results := make([]result, len(e.commands))
+	for i := range e.commands {
+		results[i] = t.apply(&e.commands[i])
+	}
+	return results
+}
+
+func (m *machine) publish(next *state) {
+	previous := m.current.Swap(next)
+	if next.cluster != previous.cluster {
+		m.onCluster(next.cluster)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for ch, index := range m.waiters {
+		if next.index >= index {
+			close(ch)
+			delete(m.waiters, ch)
+		}
+	}
+}
+
+// wait returns once the state machine has seen the log entry with the given index.
+func (m *machine) wait(ctx context.Context, index uint64) error {
+	if m.state().index >= index {
+		return nil
+	}
+	m.mu.Lock()
+	if m.state().index >= index { // published before the lock was taken
+		m.mu.Unlock()
+		return nil
+	}
+	ch := make(chan struct{})
+	m.waiters[ch] = index
+	m.mu.Unlock()
+	select {
+	case <-ch:
+		return nil
+	case <-ctx.Done():
+		m.mu.Lock()
+		delete(m.waiters, ch)
+		m.mu.Unlock()
+		return ctx.Err()
+	}
+}
+
+// Snapshot hands the current state to raft, which writes it out while newer ones are published.
+func (m *machine) Snapshot() (raft.FSMSnapshot, error) { return snapshot{m.state()}, nil }
+
+// Restore replaces everything by a snapshot that some machine's Snapshot wrote.
+func (m *machine) Restore(r io.ReadCloser) error {
+	defer r.Close()
+	s, err := readSnapshot(r, m.distort)
+	if err != nil {
+		return fmt.Errorf("restore snapshot: %w", err)
+	}
+	m.restores.Add(1)
+	m.publish(s)
+	return nil
+}
+
+// findServer returns the server with the given id, or nil.
+func findServer(c raft.Configuration, id string) *raft.Server {
+	for i := range c.Servers {
+		if string(c.Servers[i].ID) == id {
+			return &c.Servers[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,286 @@
+// Package node is Rift's reference node: a replicated key-value store on hashicorp/raft, with an HTTP
+// API, that is meant to keep every promise it makes, or to break one on purpose.
+//
+// Inside is a pure state machine (state.go): immutable versions, a deterministic transition for each
+// log entry. Around it, from the inside out:
+//
+//	machine    raft's view of the state machine; publishes each new state
+//	proposer   packs the writes of many clients into few log entries
+//	view       linearizable reads from any node (batched ReadIndex)
+//	member     joining and leaving: checked, caught up, and only with a live quorum
+//	api        the paper's small HTTP API and the modern one; every error says whether it is definite
+//	stream     raft's connections, which begin by comparing cluster ids
+//	voteStore, logStore, transport   close known faults of the library (issues 661, 503, 695)
+//
+// A Host supplies the listener, the dialler and the storage; everything else is Go's own time,
+// randomness and files, so that a simulation can run the same code. Bugs lists the bugs on purpose.
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// logCacheSize is how many of the newest log entries are kept in memory for followers.
+const logCacheSize = 2048
+
+// A Node is one running member of a cluster.
+type Node struct {
+	config    Config
+	logger    *slog.Logger
+	storage   *Storage
+	identity  *identity
+	stream    *stream
+	transport *transport
+	machine   *machine
+	raft      *raft.Raft
+	proposer  *proposer
+	peers     *peers
+	metrics   *metrics
+	seams     seams
+	server    *http.Server
+
+	gate       gate
+	leadership broadcast // changes when the leader or this node's role does
+	confirmed  *coalescer[uint64]
+	asked      *coalescer[uint64]
+	membership chan struct{} // held, by sending, while a change of the membership is under way
+
+	ctx      context.Context // ends when the node stops
+	cancel   context.CancelFunc
+	running  sync.WaitGroup
+	draining atomic.Bool
+	failure  chan error // the first reason why the node cannot go on
+	notify   chan bool  // raft's announcements that this node became or ceased to be the leader
+}
+
+// Start starts a node: it listens, opens and checks its storage, founds a cluster if it has neither data
+// nor an address to join, and takes part. Everything it can know to be wrong is an error here.
+func Start(config Config, host Host, logger *slog.Logger) (_ *Node, err error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	n := &Node{
+		config: config, logger: logger.With("node", config.ID), metrics: newMetrics(),
+		membership: make(chan struct{}, 1), failure: make(chan error, 1), notify: make(chan bool, 16),
+	}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	var undo []func()
+	defer func() {
+		for i := len(undo) - 1; err != nil && i >= 0; i-- {
+			undo[i]()
+		}
+	}()
+	undo = append(undo, n.cancel)
+	web, err := host.Listen(config.HTTPAddr)
+	if err != nil {
+		return nil, fmt.Errorf("haddr: %w", err)
+	}
+	undo = append(undo, func() { web.Close() })
+	listener, err := host.Listen(config.RaftAddr)
+	if err != nil {
+		return nil, fmt.Errorf("raddr: %w", err)
+	}
+	undo = append(undo, func() { listener.Close() })
+	n.config.HTTPAddr, n.config.RaftAddr = web.Addr().String(), listener.Addr().String()
+
+	n.storage = memoryStorage()
+	if !config.InMemory {
+		if err := guarded(func() (err error) { n.storage, err = openChecked(host, &config, n.logger); return err }); err != nil {
+			return nil, err
+		}
+	}
+	undo = append(undo, func() { n.storage.Close() })
+	if err := guarded(func() error { return n.assemble(host, listener) }); err != nil {
+		return nil, err
+	}
+	n.run(web)
+	return n, nil
+}
+
+// openChecked opens the data directory and reads its log once.
+func openChecked(host Host, config *Config, logger *slog.Logger) (*Storage, error) {
+	s, err := host.OpenStorage(config.DataDir, logger)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.check(); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s is damaged: %w", config.DataDir, err), s.Close())
+	}
+	return s, nil
+}
+
+// guarded turns the panics and memory faults that a damaged, memory-mapped file can cause into errors.
+func guarded(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the data directory is damaged: %v", p)
+		}
+	}()
+	return f()
+}
+
+// assemble builds the node up to the running raft library.
+func (n *Node) assemble(host Host, listener net.Listener) (err error) {
+	existing, err := raft.HasExistingState(n.storage.Logs, n.storage.Stable, n.storage.Snapshots)
+	if err != nil {
+		return fmt.Errorf("read the data directory: %w", err)
+	}
+	if n.identity, err = loadIdentity(n.config.ID, n.config.ClusterID, n.storage.Stable); err != nil {
+		return err
+	}
+	n.machine = newMachine()
+	n.machine.onCluster = func(id string) {
+		if err := n.identity.learn(id); err != nil {
+			n.fail(err)
+		}
+	}
+	if err := n.plantBugs(); err != nil {
+		return err
+	}
+	stable := raft.StableStore(&voteStore{StableStore: n.storage.Stable})
+	if n.seams.stable != nil {
+		stable = n.seams.stable(stable)
+	}
+	logs, err := raft.NewLogCache(logCacheSize, &logStore{LogStore: n.storage.Logs, deadline: 4 * n.config.HeartbeatTimeout})
+	if err != nil {
+		return fmt.Errorf("make the log cache: %w", err)
+	}
+	logger := raftLogger{logger: n.logger.With("part", "raft")}
+	n.stream = newStream(host, listener, n.identity, n.logger)
+	n.stream.admitted.Store(existing || len(n.config.Join) == 0)
+	n.transport = newTransport(raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream: n.stream, MaxPool: 4, Timeout: max(2*n.config.HeartbeatTimeout, 250*time.Millisecond), Logger: logger,
+	}))
+	defer func() {
+		if err != nil {
+			n.transport.Close()
+		}
+	}()
+	configuration := n.config.raftConfig(logger, n.notify)
+	if !existing && len(n.config.Join) == 0 {
+		if err := n.found(configuration, logs, stable); err != nil {
+			return err
+		}
+	}
+	n.raft, err = raft.NewRaft(configuration, n.machine, logs, stable, n.storage.Snapshots, n.transport)
+	if err != nil {
+		return fmt.Errorf("start raft on the data directory: %w", err)
+	}
+	return nil
+}
+
+// found makes this node the only member of a new cluster.
+func (n *Node) found(c *raft.Config, logs raft.LogStore, stable raft.StableStore) error {
+	if n.identity.cluster() == "" {
+		name := make([]byte, 6)
+		rand.Read(name) // never fails
+		if err := n.identity.learn(hex.EncodeToString(name)); err != nil {
+			return err
+		}
+	}
+	self := raft.Server{ID: c.LocalID, Address: n.transport.LocalAddr()}
+	err := raft.BootstrapCluster(c, logs, stable, n.storage.Snapshots, n.transport, raft.Configuration{Servers: []raft.Server{self}})
+	if err != nil {
+		return fmt.Errorf("found a cluster: %w", err)
+	}
+	n.logger.Info("founded a cluster", "cluster", n.identity.cluster())
+	return nil
+}
+
+// run starts the node's own goroutines. They all end with n.ctx, and stop waits for them.
+func (n *Node) run(web net.Listener) {
+	n.proposer = newProposer(n.raft, &n.seams, n.metrics.entrySize)
+	n.peers = newPeers(n.config.ID, n.config.HeartbeatTimeout)
+	n.confirmed = newCoalescer(n.confirmLeadership)
+	n.asked = newCoalescer(n.askReadIndex)
+	n.server = &http.Server{
+		Handler:           n.routes(),
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          slog.NewLogLogger(n.logger.Handler(), slog.LevelDebug),
+	}
+	for _, f := range []func(context.Context){n.confirmed.run, n.asked.run, n.watchLeader, n.watchOwnLeadership, n.register} {
+		n.running.Add(1)
+		go func() { defer n.running.Done(); f(n.ctx) }()
+	}
+	n.running.Add(1)
+	go func() {
+		defer n.running.Done()
+		if err := n.server.Serve(web); !errors.Is(err, http.ErrServerClosed) {
+			n.fail(fmt.Errorf("serve HTTP: %w", err))
+		}
+	}()
+	n.logger.Info("started", "http", n.config.HTTPAddr, "raft", n.config.RaftAddr, "bugs", n.config.Bugs, "version", n.config.Version)
+}
+
+// fail reports that the node cannot go on.
+func (n *Node) fail(err error) {
+	select {
+	case n.failure <- err:
+	default: // the first reason is the one that counts
+	}
+}
+
+// Failed yields an error if the node finds that it cannot go on, such as a definite refusal to let it
+// join. The owner should then shut it down.
+func (n *Node) Failed() <-chan error { return n.failure }
+
+// HTTPAddr is the address where the node serves HTTP.
+func (n *Node) HTTPAddr() string { return n.config.HTTPAddr }
+
+// drainTimeout bounds how long Shutdown waits for requests that are under way.
+const drainTimeout = 5 * time.Second
+
+// Shutdown takes no more requests, lets those under way end, hands the leadership over if it has it,
+// and stops.
+func (n *Node) Shutdown() error {
+	n.draining.Store(true)
+	n.logger.Info("shutting down")
+	ctx, cancel := context.WithTimeout(n.ctx, drainTimeout)
+	if err := n.server.Shutdown(ctx); err != nil {
+		n.logger.Warn("requests were still under way", "error", err)
+	}
+	cancel()
+	n.handOver()
+	return n.stop()
+}
+
+// stopTimeout bounds how long stop waits for the library, which can hang (hashicorp/raft issue 696).
+const stopTimeout = 5 * time.Second
+
+// stop ends everything at once, as far as a process can do that to itself.
+func (n *Node) stop() error {
+	n.draining.Store(true)
+	n.cancel()
+	close(n.proposer.stop)
+	errs := []error{n.server.Close(), n.transport.Close()}
+	n.transport.CloseStreams()
+	stopped := make(chan error, 1)
+	go func() { stopped <- n.raft.Shutdown().Error() }()
+	select {
+	case err := <-stopped:
+		errs = append(errs, err)
+	case <-time.After(stopTimeout):
+		return errors.Join(append(errs, fmt.Errorf("raft did not stop within %s", stopTimeout))...)
+	}
+	n.running.Wait()
+	n.proposer.stopped.Wait()
+	n.transport.probes.sending.Wait()
+	n.peers.close()
+	errs = append(errs, n.storage.Close())
+	n.logger.Info("stopped")
+	return errors.Join(errs...)
+}

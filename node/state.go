@@ -1,0 +1,135 @@
+package node
+
+import (
+	"encoding/binary"
+	"maps"
+
+	"github.com/cespare/xxhash/v2"
+	iradix "github.com/hashicorp/go-immutable-radix"
+)
+
+// An item is what the store keeps for a key.
+type item struct {
+	value    string
+	revision uint64 // the state machine's revision at which the key was last changed, from 1
+}
+
+// A state is one immutable version of the state machine. Reads, listings and snapshots work on a
+// state as long as they like, while newer ones are published: nothing in it ever changes.
+type state struct {
+	index    uint64            // the last log entry that the state machine has seen
+	revision uint64            // the number of changes to keys so far
+	hash     uint64            // sum over all keys of hashItem: the same on every replica at the same revision
+	keys     *iradix.Tree      // key → item
+	members  map[string]string // node id → the address where it serves HTTP
+	cluster  string            // the cluster's id, "" until the first leader named it
+}
+
+func newState() *state {
+	return &state{keys: iradix.New(), members: map[string]string{}}
+}
+
+// get returns the item under key, and whether there is one.
+func (s *state) get(key string) (item, bool) {
+	v, ok := s.keys.Get([]byte(key))
+	if !ok {
+		return item{}, false
+	}
+	return v.(item), true
+}
+
+// hashItem digests one key with its item. Sums of such digests do not depend on the order of the
+// keys and are cheap to keep up to date.
+func hashItem(key string, it item) uint64 {
+	var d xxhash.Digest
+	var n [16]byte
+	d.Reset()
+	binary.LittleEndian.PutUint64(n[:8], it.revision)
+	binary.LittleEndian.PutUint64(n[8:], uint64(len(key)))
+	d.Write(n[:])
+	d.WriteString(key)
+	d.WriteString(it.value)
+	return d.Sum64()
+}
+
+// A transition collects the changes that lead from one state to the next.
+type transition struct {
+	next state
+	keys *iradix.Txn
+}
+
+func (s *state) transition() *transition {
+	return &transition{next: *s, keys: s.keys.Txn()}
+}
+
+// commit returns the new state. The transition must not be used again.
+func (t *transition) commit() *state {
+	t.next.keys = t.keys.Commit()
+	return &t.next
+}
+
+// apply carries out one command.
+func (t *transition) apply(c *command) result {
+	switch c.op {
+	case opPut, opDelete:
+		return t.change(c)
+	case opMember:
+		t.next.members = maps.Clone(t.next.members)
+		t.next.members[c.key] = c.value
+	case opCluster:
+		if t.next.cluster == "" {
+			t.next.cluster = c.value
+		}
+	}
+	return result{applied: true, cluster: t.next.revision}
+}
+
+// change puts or deletes a key, if the command's condition holds.
+func (t *transition) change(c *command) result {
+	var old item
+	v, exists := t.keys.Get([]byte(c.key))
+	if exists {
+		old = v.(item)
+	}
+	r := result{existed: exists, value: old.value, revision: old.revision, cluster: t.next.revision}
+	if !c.holds(old, exists) {
+		return r
+	}
+	r.applied, r.value = true, ""
+	if !exists && c.op == opDelete {
+		return r
+	}
+	t.next.revision++
+	r.cluster = t.next.revision
+	if exists {
+		t.next.hash -= hashItem(c.key, old)
+	}
+	if c.op == opDelete {
+		t.keys.Delete([]byte(c.key))
+		r.revision = 0
+		return r
+	}
+	it := item{value: c.value, revision: t.next.revision}
+	t.keys.Insert([]byte(c.key), it)
+	t.next.hash += hashItem(c.key, it)
+	r.revision = it.revision
+	return r
+}
+
+// holds tells whether the command's condition allows it, given the key's current item.
+func (c *command) holds(old item, exists bool) bool {
+	switch c.condition {
+	case ifValue:
+		return exists && old.value == c.prevValue
+	case ifRevision:
+		return old.revision == c.prevRevision // a missing key has revision 0
+	default:
+		return true
+	}
+}
+
+// retain forgets the addresses of nodes that are no longer members.
+func (t *transition) retain(member func(id string) bool) {
+	t.next.members = maps.Clone(t.next.members)
+	maps.DeleteFunc(t.next.members, func(id, _ string) bool { return !member(id) })
+}
