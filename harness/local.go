@@ -1,0 +1,192 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"rift/nemesis"
+	"rift/nemesis/netspace"
+)
+
+// localStop is how long nodes have to shut down by themselves when the cluster closes.
+const localStop = 2 * time.Second
+
+// Local runs nodes as plain processes, each in a network namespace of its own, joined by a bridge in the harness's
+// namespace. It needs root and no container engine. Nodes see this machine's files as they are.
+type Local struct {
+	tag  string
+	dir  string // the run's folder, for the nodes' logs
+	data string // base of the nodes' data directories
+	log  *slog.Logger
+
+	subnet netip.Prefix
+
+	mu    sync.Mutex
+	nodes map[string]*localNode
+}
+
+type localNode struct {
+	Node
+	launch  Launch
+	process *localProcess // the last that was started; nil before
+}
+
+// NewLocal checks that this program may make network namespaces. Nothing is made yet.
+func NewLocal(o HostsOptions) (*Local, error) {
+	if os.Geteuid() != 0 {
+		return nil, errors.New("a local cluster makes network namespaces, which needs root: run rift as root, or use Docker with --cluster docker")
+	}
+	return &Local{tag: o.Tag, dir: o.Dir, data: o.Data, log: o.Log, nodes: make(map[string]*localNode)}, nil
+}
+
+// Kind is "local".
+func (l *Local) Kind() string { return "local" }
+
+// Create makes the bridge, a namespace for each node and the data directories.
+func (l *Local) Create(ctx context.Context, names []string) ([]Node, error) {
+	subnets, err := freeSubnets(l.tag)
+	if err != nil {
+		return nil, err
+	}
+	l.subnet = subnets[0]
+	var nodes []Node
+	for i, name := range names {
+		n := Node{Name: name, IP: nodeAddr(l.subnet, i), Data: filepath.Join(l.data, name)}
+		if err := os.MkdirAll(n.Data, 0o755); err != nil {
+			return nil, fmt.Errorf("make the data directory of %s: %w", name, err)
+		}
+		l.nodes[name] = &localNode{Node: n}
+		nodes = append(nodes, n)
+	}
+	if err := createLocalNet(ctx, l.tag, l.subnet, nodes); err != nil {
+		return nil, fmt.Errorf("make the local network: %w", err)
+	}
+	return nodes, nil
+}
+
+// Prepare takes how the nodes are started. A node that needs files at other paths than this machine has them is refused.
+func (l *Local) Prepare(_ context.Context, launches map[string]Launch) error {
+	for name, n := range l.nodes {
+		launch, ok := launches[name]
+		if !ok {
+			return fmt.Errorf("prepare %s: it was not said how to start it", name)
+		}
+		for there, here := range launch.Files {
+			if there != here {
+				return fmt.Errorf("prepare %s: it needs %s at %s, but local nodes see this machine's files as they are; use --cluster docker", name, here, there)
+			}
+		}
+		program, err := filepath.Abs(launch.Program)
+		if err == nil {
+			_, err = os.Stat(program)
+		}
+		if err != nil {
+			return fmt.Errorf("prepare %s: find its program: %w", name, err)
+		}
+		launch.Program = program
+		n.launch = launch
+	}
+	return nil
+}
+
+// Start starts a node's process in its namespace.
+func (l *Local) Start(_ context.Context, node string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, err := l.node(node)
+	if err != nil {
+		return err
+	}
+	if n.process.runs() {
+		return fmt.Errorf("start %s: it runs already, as process %d", node, n.process.pid)
+	}
+	n.process, err = startLocal(localName(l.tag, node), n, nodeLog(l.dir, node), l.log)
+	if err != nil {
+		return fmt.Errorf("start %s: %w", node, err)
+	}
+	return nil
+}
+
+// Kill ends all processes in a node's namespace with SIGKILL.
+func (l *Local) Kill(ctx context.Context, node string) error {
+	l.mu.Lock()
+	n, err := l.node(node)
+	var p *localProcess
+	if err == nil {
+		p = n.process
+	}
+	l.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if err := p.kill(ctx); err != nil {
+		return fmt.Errorf("kill %s: %w", node, err)
+	}
+	if _, err := killInside(ctx, localName(l.tag, node)); err != nil {
+		return fmt.Errorf("kill %s: %w", node, err)
+	}
+	return nil
+}
+
+// Host is the node's process, if it runs.
+func (l *Local) Host(node string) (nemesis.Host, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := l.nodes[node]
+	if n == nil || !n.process.runs() {
+		return nemesis.Host{}, false
+	}
+	return nemesis.Host{Node: node, PID: n.process.pid, NetNS: netspace.Path(localName(l.tag, node)), IP: n.IP}, true
+}
+
+// Bridge has the tag's name.
+func (l *Local) Bridge() string { return l.tag }
+
+// Gateway is this machine's address on the bridge.
+func (l *Local) Gateway() netip.Addr { return gatewayAddr(l.subnet) }
+
+// Describe names the kernel, which is all that the nodes share.
+func (l *Local) Describe() map[string]string {
+	about := map[string]string{"engine": "network namespaces"}
+	var u unix.Utsname
+	if unix.Uname(&u) == nil {
+		about["kernel"] = unix.ByteSliceToString(u.Release[:])
+	}
+	return about
+}
+
+// Close asks the nodes to shut down, ends those that do not, and removes the namespaces, the bridge and the data.
+func (l *Local) Close(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	polite, cancel := context.WithTimeout(ctx, localStop)
+	defer cancel()
+	for _, n := range l.nodes {
+		n.process.terminate()
+	}
+	for _, n := range l.nodes {
+		_ = n.process.wait(polite) // one that is late is killed
+	}
+	_, err := SweepLocal(ctx, l.tag)
+	for _, n := range l.nodes {
+		err = errors.Join(err, n.process.wait(ctx))
+	}
+	return errors.Join(err, os.RemoveAll(l.data))
+}
+
+func (l *Local) node(name string) (*localNode, error) {
+	n := l.nodes[name]
+	if n == nil {
+		return nil, fmt.Errorf("node: %q given, which this cluster does not have", name)
+	}
+	return n, nil
+}
