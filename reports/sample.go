@@ -124,7 +124,7 @@ func (n names) number(s string) int {
 
 // table puts the chosen operations into columns.
 func (s sample) table(ops []history.Operation) *columns {
-	c := &columns{Total: s.total, Fs: []string{}, Keys: []string{}, Nodes: []string{}}
+	c := &columns{Index: []int{}, Total: s.total, Fs: []string{}, Keys: []string{}, Nodes: []string{}}
 	fs := names{&c.Fs, map[string]int{}}
 	keys := names{&c.Keys, map[string]int{}}
 	nodes := names{&c.Nodes, map[string]int{}}

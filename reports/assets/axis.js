@@ -1,0 +1,213 @@
+// What all plots share: a span of time, a canvas that stays sharp, colours of the theme, ticks, fault bands and gestures.
+
+// Span is the part of an axis that is shown. Several plots may watch one.
+class Span {
+  constructor(min, max) {
+    this.watchers = [];
+    this.bound(min, max);
+  }
+  bound(min, max) {
+    [this.min, this.max] = [min, Math.max(max, min + 1)];
+    this.smallest = Math.min(1000, (this.max - this.min) / 4);
+    this.set(this.min, this.max);
+  }
+  set(from, to) {
+    const width = Math.min(Math.max(to - from, this.smallest), this.max - this.min);
+    from = Math.min(Math.max(from, this.min), this.max - width);
+    [this.from, this.to] = [from, from + width];
+    for (const watch of this.watchers) watch();
+  }
+  zoom(factor, at = (this.from + this.to) / 2) {
+    const width = Math.min(Math.max((this.to - this.from) * factor, this.smallest), this.max - this.min);
+    const left = (at - this.from) / (this.to - this.from);
+    this.set(at - left * width, at + (1 - left) * width);
+  }
+  pan(part) {
+    const by = part * (this.to - this.from);
+    this.set(this.from + by, this.to + by);
+  }
+  fit() {
+    this.set(this.min, this.max);
+  }
+}
+
+// colours resolves the theme's variables, which a canvas cannot.
+const colours = new Map();
+function colour(name) {
+  if (!colours.has(name)) {
+    const probe = element("span");
+    probe.style.color = `var(--${name})`;
+    document.body.append(probe);
+    colours.set(name, getComputedStyle(probe).color);
+    probe.remove();
+  }
+  return colours.get(name);
+}
+
+const font = (size, weight = 400) => `${weight} ${size}px system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif`;
+
+// Surface is a canvas as wide as its box. It draws at most once a frame.
+class Surface {
+  constructor(box, label, height, draw) {
+    this.canvas = element("canvas", { tabIndex: 0, role: "img", "aria-label": label });
+    this.context = this.canvas.getContext("2d");
+    this.height = height;
+    this.render = draw;
+    box.append(this.canvas);
+    new ResizeObserver(() => this.draw()).observe(box);
+    Surface.all.push(this);
+  }
+  // draw asks for a frame.
+  draw() {
+    if (this.asked) return;
+    this.asked = true;
+    requestAnimationFrame(() => this.now());
+  }
+  now() {
+    this.asked = false;
+    const width = this.canvas.parentElement.clientWidth;
+    const ratio = window.devicePixelRatio || 1;
+    const [w, h] = [Math.round(width * ratio), Math.round(this.height * ratio)];
+    if (this.canvas.width !== w || this.canvas.height !== h) {
+      [this.canvas.width, this.canvas.height] = [w, h];
+      this.canvas.style.height = this.height + "px";
+    }
+    this.width = width;
+    const c = this.context;
+    c.setTransform(ratio, 0, 0, ratio, 0, 0);
+    c.clearRect(0, 0, width, this.height);
+    c.textBaseline = "middle";
+    if (width > 0) this.render(c);
+  }
+}
+Surface.all = [];
+
+// redraw draws everything anew, at once: the theme has changed, or the page is about to be printed.
+function redraw() {
+  colours.clear();
+  hatches.clear();
+  for (const s of Surface.all) s.now();
+}
+
+// hatch is a fill of slanted lines, so that meaning does not hang on colour alone.
+const hatches = new Map();
+function hatch(c, line, ground) {
+  const id = line + ground;
+  if (!hatches.has(id)) {
+    const tile = element("canvas", { width: 6, height: 6 });
+    const t = tile.getContext("2d");
+    t.fillStyle = colour(ground);
+    t.fillRect(0, 0, 6, 6);
+    t.strokeStyle = colour(line);
+    t.lineWidth = 1.2;
+    for (const x of [-6, 0, 6]) {
+      t.moveTo(x - 1, 7);
+      t.lineTo(x + 7, -1);
+    }
+    t.stroke();
+    hatches.set(id, c.createPattern(tile, "repeat"));
+  }
+  return hatches.get(id);
+}
+
+// steps are round numbers over a range, about `count` of them.
+function steps(from, to, count) {
+  const rough = (to - from) / Math.max(1, count);
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough);
+  const list = [];
+  for (let t = Math.ceil(from / step) * step; t <= to; t += step) list.push(t);
+  return { step, list };
+}
+
+// fitText cuts a text to a width, or gives "" where nothing sensible fits.
+function fitText(c, text, width) {
+  if (c.measureText(text).width <= width) return text;
+  let n = Math.floor((text.length * width) / c.measureText(text).width);
+  while (n > 2 && c.measureText(text.slice(0, n) + "…").width > width) n--;
+  return n > 2 ? text.slice(0, n) + "…" : "";
+}
+
+// bands are the faults, in rows of which none overlaps itself.
+const bandKinds = [...new Set(data.bands.map((b) => b.kind))];
+const bandRows = (() => {
+  const ends = [];
+  for (const b of data.bands) {
+    let row = ends.findIndex((end) => end <= b.from);
+    if (row < 0) row = ends.length;
+    ends[row] = b.to;
+    b.row = row;
+    b.colour = "band-" + (bandKinds.indexOf(b.kind) % 5);
+  }
+  return ends.length;
+})();
+const bandStrip = bandRows * 17;
+
+// drawBands tints the time of each fault between two heights, and writes the names above where there is a strip for them.
+function drawBands(c, area, x, strip) {
+  for (const b of data.bands) {
+    const [left, right] = [Math.max(x(b.from), area.left), Math.min(x(b.to), area.right)];
+    if (right < area.left || left > area.right) continue;
+    c.fillStyle = colour(b.colour);
+    c.globalAlpha = 0.09;
+    c.fillRect(left, area.top, Math.max(1, right - left), area.bottom - area.top);
+    if (strip !== undefined) {
+      const y = strip + b.row * 17;
+      c.globalAlpha = 0.2;
+      c.fillRect(left, y, Math.max(1, right - left), 15);
+      c.globalAlpha = 1;
+      c.fillRect(left, y, 2, 15);
+      c.font = font(11, 500);
+      c.fillStyle = colour("ink");
+      const text = b.state === "proven" ? b.label : b.label + " (not proven)";
+      c.fillText(fitText(c, text, right - left - 8), left + 5, y + 8);
+    }
+    c.globalAlpha = 1;
+  }
+}
+
+// gestures lets pointer, wheel and keys move a span. unit turns a horizontal place into one on the axis.
+function gestures(canvas, span, unit, plot) {
+  let drag = null;
+  canvas.addEventListener("pointerdown", (e) => {
+    drag = { x: e.offsetX, moved: false };
+    canvas.setPointerCapture(e.pointerId);
+  });
+  canvas.addEventListener("pointermove", (e) => {
+    if (drag && Math.abs(e.offsetX - drag.x) > (drag.moved ? 0 : 3)) {
+      const by = unit(drag.x) - unit(e.offsetX);
+      span.set(span.from + by, span.to + by);
+      drag = { x: e.offsetX, moved: true };
+    }
+    plot.hover?.(e);
+  });
+  canvas.addEventListener("pointerup", (e) => {
+    if (drag && !drag.moved) plot.click?.(e);
+    drag = null;
+  });
+  canvas.addEventListener("pointercancel", () => (drag = null));
+  canvas.addEventListener("pointerleave", () => plot.leave?.());
+  canvas.addEventListener("dblclick", () => span.fit());
+  canvas.addEventListener("wheel", (e) => {
+    if (!e.ctrlKey && !e.metaKey && (e.shiftKey || document.activeElement !== canvas)) return;
+    e.preventDefault();
+    if (Math.abs(e.deltaX) > Math.abs(e.deltaY)) span.pan(e.deltaX / canvas.clientWidth);
+    else span.zoom(Math.exp(Math.max(-60, Math.min(60, e.deltaY)) / 240), unit(e.offsetX));
+  }, { passive: false });
+  canvas.addEventListener("keydown", (e) => {
+    const act = {
+      "+": () => span.zoom(1 / 1.5), "=": () => span.zoom(1 / 1.5), "-": () => span.zoom(1.5), 0: () => span.fit(),
+      ArrowLeft: () => span.pan(-0.15), ArrowRight: () => span.pan(0.15), ...plot.keys,
+    }[e.key];
+    if (!act || e.ctrlKey || e.metaKey || e.altKey) return;
+    e.preventDefault();
+    act();
+  });
+}
+
+// zoomButtons are for those who have neither wheel nor keyboard at hand.
+function zoomButtons(span) {
+  const button = (text, title, onclick) => element("button", { type: "button", textContent: text, title, onclick, "aria-label": title });
+  return element("span", { className: "group" },
+    button("−", "Zoom out", () => span.zoom(1.5)), button("+", "Zoom in", () => span.zoom(1 / 1.5)), button("All", "Show the whole run", () => span.fit()));
+}

@@ -1,0 +1,361 @@
+// The timeline: a lane for each process or node, a bar from each invocation to its completion.
+
+const rowHeight = 28;
+const laneGap = 5;
+const barHeight = 15;
+const laneGutter = 92;
+
+// warp turns instants into places on an axis on which only the order counts: each end of an operation is one step
+// from the next. Busy instants become readable then, however long nothing happened between them.
+function warp(list) {
+  const at = [...new Set(list.flatMap((op) => [op.invoked, op.completed]).filter((t) => t >= 0))].sort((a, b) => a - b);
+  const below = (t) => {
+    let [low, high] = [0, at.length];
+    while (low < high) {
+      const mid = (low + high) >> 1;
+      if (at[mid] <= t) low = mid + 1;
+      else high = mid;
+    }
+    return low - 1;
+  };
+  return {
+    times: at,
+    place: (t) => {
+      const i = below(t);
+      if (i < 0) return -1;
+      if (i >= at.length - 1) return t > at[at.length - 1] ? at.length : at.length - 1;
+      return i + (t - at[i]) / (at[i + 1] - at[i]);
+    },
+    instant: (p) => {
+      const i = Math.min(Math.max(Math.floor(p), 0), at.length - 1);
+      return at[i] + ((at[i + 1] ?? at[i]) - at[i]) * Math.min(1, Math.max(0, p - i));
+    },
+  };
+}
+
+class Timeline {
+  constructor(box) {
+    this.box = box;
+    this.span = new Span(0, data.length);
+    this.spacer = element("div");
+    this.surface = new Surface(box, "Timeline of operations; the table below says the same in words", 100, (c) => this.render(c));
+    box.append(this.spacer);
+    this.tip = element("div", { className: "tip", hidden: true });
+    box.parentElement.append(this.tip);
+    box.addEventListener("scroll", () => this.surface.draw());
+    this.span.watchers.push(() => this.surface.draw());
+    this.unit = (x) => this.span.from + ((x - laneGutter) / (this.surface.width - laneGutter)) * (this.span.to - this.span.from);
+    gestures(this.surface.canvas, this.span, this.unit, {
+      click: (e) => this.onselect?.(this.under(e)),
+      hover: (e) => this.hover(e),
+      leave: () => (this.tip.hidden = true),
+      keys: { n: () => this.step(1), p: () => this.step(-1), ArrowDown: () => (box.scrollTop += rowHeight), ArrowUp: () => (box.scrollTop -= rowHeight) },
+    });
+  }
+
+  // show lays out a choice of operations. focus is the violation to emphasise, or null; lanes is "process" or "node".
+  show(list, { focus, lanes, byOrder }) {
+    this.list = list;
+    this.focus = focus;
+    this.proof = new Set(focus ? [...focus.ops, ...focus.stuck] : []);
+    this.stuck = new Set(focus ? focus.stuck : []);
+    this.order = new Map(focus ? focus.linearized.map((index, i) => [index, focus.first + i]) : []);
+    this.lanesBy = lanes;
+    const seen = [this.instant(this.span.from), this.instant(this.span.to)];
+    this.events = byOrder && list.length > 0 ? warp(list) : null;
+    this.layOut();
+    if (this.events) this.span.bound(-1, this.events.times.length);
+    else this.span.bound(0, data.length);
+    this.look(...seen);
+  }
+
+  // place and instant turn an instant into a place on the axis, and back.
+  place(t) {
+    return this.events ? this.events.place(t) : t;
+  }
+  instant(p) {
+    return this.events ? this.events.instant(p) : p;
+  }
+
+  // look shows a part of the run, given in instants.
+  look(from, to) {
+    this.span.set(this.place(from), this.place(to));
+  }
+
+  // layOut puts the operations of each lane into as few rows as have no overlap.
+  layOut() {
+    const groups = Map.groupBy(this.list, (op) => (this.lanesBy === "node" ? op.node : op.process));
+    this.lanes = [...groups.keys()].sort(numbersFirst).map((name) => ({ name, rows: [], node: this.lanesBy === "node" ? name : null }));
+    let y = 0;
+    for (const lane of this.lanes) {
+      for (const op of groups.get(lane.name)) {
+        let row = lane.rows.findIndex((r) => r.end <= op.invoked);
+        if (row < 0) row = lane.rows.push({ ops: [] }) - 1;
+        lane.rows[row].ops.push(op);
+        lane.rows[row].end = op.completed < 0 ? Infinity : op.completed;
+      }
+      lane.y = y;
+      lane.rows.forEach((row, i) => (row.y = y + i * rowHeight));
+      lane.height = lane.rows.length * rowHeight;
+      y += lane.height + laneGap;
+    }
+    this.top = 20 + bandStrip + (this.focus && this.focus.at >= 0 ? 18 : 0);
+    this.content = y;
+    const height = Math.min(this.top + y + 4, 480);
+    this.surface.height = Math.max(height, this.top + rowHeight * 2);
+    this.box.style.maxHeight = this.surface.height + "px";
+    this.spacer.style.height = Math.max(0, this.top + y + 4 - this.surface.height) + "px";
+    this.surface.draw();
+  }
+
+  x(t) {
+    return this.xOf(this.place(t));
+  }
+  xOf(p) {
+    return laneGutter + ((p - this.span.from) / (this.span.to - this.span.from)) * (this.surface.width - laneGutter);
+  }
+
+  // extent is an operation's bar in pixels, a few of them at least.
+  extent(op) {
+    const left = this.x(op.invoked);
+    const right = op.completed < 0 ? this.surface.width : this.x(op.completed);
+    return [left, Math.max(right, left + 4)];
+  }
+
+  render(c) {
+    if (!this.lanes) return;
+    const area = { left: laneGutter, right: this.surface.width, top: this.top, bottom: this.surface.height };
+    const scroll = this.box.scrollTop;
+    this.drawLanes(c, area, scroll);
+    c.save();
+    c.beginPath();
+    c.rect(area.left, 0, area.right - area.left, area.bottom);
+    c.clip();
+    drawBands(c, area, (t) => this.x(t), 18);
+    this.drawTicks(c, area);
+    c.beginPath();
+    c.rect(area.left, area.top, area.right - area.left, area.bottom - area.top);
+    c.clip();
+    const late = [];
+    for (const lane of this.lanes) {
+      if (lane.y + lane.height < scroll || lane.y > scroll + area.bottom - area.top) continue;
+      for (const row of lane.rows) this.drawRow(c, area, row, area.top + row.y - scroll, late);
+    }
+    for (const draw of late) draw();
+    c.restore();
+    this.drawStop(c, area);
+    if (this.list.length === 0) {
+      c.font = font(13);
+      c.fillStyle = colour("quiet");
+      c.fillText("No operation passes the filters.", area.left + 12, area.top + 20);
+    }
+  }
+
+  drawLanes(c, area, scroll) {
+    c.font = font(12);
+    for (const [i, lane] of this.lanes.entries()) {
+      const y = area.top + lane.y - scroll;
+      if (y + lane.height < area.top || y > area.bottom) continue;
+      if (i % 2 === 0) {
+        c.fillStyle = colour("sunk");
+        c.globalAlpha = 0.55;
+        c.fillRect(0, Math.max(y, area.top) - 1, area.right, Math.min(y + lane.height, area.bottom) - Math.max(y, area.top) + 2);
+        c.globalAlpha = 1;
+      }
+      const text = y + rowHeight / 2 + 3;
+      if (text < area.top + 4) continue;
+      c.fillStyle = colour("ink");
+      c.fillText(fitText(c, this.lanesBy === "node" ? lane.name || "no node" : `process ${lane.name}`, laneGutter - 12), 6, text);
+    }
+  }
+
+  drawTicks(c, area) {
+    c.font = font(11);
+    c.textAlign = "center";
+    const put = (x, text) => {
+      c.fillStyle = colour("line");
+      c.globalAlpha = 0.5;
+      c.fillRect(Math.round(x), area.top - 2, 1, area.bottom);
+      c.globalAlpha = 1;
+      c.fillStyle = colour("quiet");
+      if (x > area.left + 24 && x < area.right - 30) c.fillText(text, x, 8);
+    };
+    if (this.events) {
+      const { times } = this.events;
+      const every = Math.max(1, Math.ceil((110 * (this.span.to - this.span.from)) / (area.right - area.left)));
+      for (let i = Math.max(0, Math.ceil(this.span.from / every) * every); i < times.length && i <= this.span.to; i += every) put(this.xOf(i), clock(times[i], 1e5));
+    } else {
+      const { step, list } = steps(this.span.from, this.span.to, (area.right - area.left) / 110);
+      for (const t of list) put(this.xOf(t), clock(t, step));
+    }
+    c.textAlign = "left";
+  }
+
+  drawRow(c, area, row, y, late) {
+    let free = -Infinity; // up to where labels and numbers of the row stand
+    row.ops.forEach((op, i) => {
+      const [left, right] = this.extent(op);
+      const tail = op.type === "info" ? (this.lanesBy === "process" ? area.right : right + 22) : right;
+      if (tail < area.left || left > area.right) return;
+      const proof = this.proof.has(op.index);
+      const dim = this.proof.size > 0 && !proof && op !== this.selected;
+      c.globalAlpha = dim ? 0.5 : 1;
+      const next = i + 1 < row.ops.length ? this.x(row.ops[i + 1].invoked) : area.right;
+      if (proof || op === this.selected) {
+        late.push(() => this.drawBar(c, op, left, right, tail, y) || this.drawLabel(c, area, op, left, right, Infinity, y, true));
+      } else {
+        this.drawBar(c, op, left, right, tail, y);
+        this.drawLabel(c, area, op, left, right, next, y, false);
+        if (left > free) free = this.drawNumber(c, op, left, y);
+      }
+      c.globalAlpha = 1;
+    });
+  }
+
+  // drawBar shows the outcome by shape as well as colour: ok is full, fail is hollow with a cross, info is hatched and has no end.
+  drawBar(c, op, left, right, tail, y) {
+    const top = y + 11;
+    const width = Math.max(4, right - left);
+    c.lineWidth = 1.2;
+    c.strokeStyle = colour(op.type);
+    c.fillStyle = op.type === "info" ? hatch(c, "info", "info-fill") : colour(op.type === "fail" ? "card" : "ok-fill");
+    c.fillRect(left, top, width, barHeight);
+    c.beginPath();
+    if (op.type === "info") {
+      c.moveTo(left + width, top + 0.5);
+      c.lineTo(left + 0.5, top + 0.5);
+      c.lineTo(left + 0.5, top + barHeight - 0.5);
+      c.lineTo(left + width, top + barHeight - 0.5);
+    } else c.rect(left + 0.5, top + 0.5, width - 1, barHeight - 1);
+    c.stroke();
+    if (op.type === "fail") {
+      const [cx, cy] = [right - Math.min(6, width / 2), top + barHeight / 2];
+      c.beginPath();
+      for (const d of [-1, 1]) {
+        c.moveTo(cx - 3, cy - 3 * d);
+        c.lineTo(cx + 3, cy + 3 * d);
+      }
+      c.stroke();
+    }
+    if (tail > right) {
+      c.setLineDash([3, 4]);
+      c.beginPath();
+      c.moveTo(right, top + barHeight / 2);
+      c.lineTo(tail, top + barHeight / 2);
+      c.stroke();
+      c.setLineDash([]);
+    }
+    if (this.proof.has(op.index) || op === this.selected) {
+      c.lineWidth = 2.5;
+      c.strokeStyle = colour(op === this.selected ? "accent" : this.stuck.has(op.index) ? "invalid" : "ink");
+      c.strokeRect(left - 1, top - 1, width + 2, barHeight + 2);
+    }
+  }
+
+  drawLabel(c, area, op, left, right, next, y, always) {
+    const text = this.labelOf(op);
+    c.font = font(12, always ? 600 : 400);
+    const width = c.measureText(text).width;
+    const middle = y + 11 + barHeight / 2 + 0.5;
+    const from = Math.max(left, area.left);
+    c.fillStyle = colour("ink");
+    if (width + 10 < Math.min(right, area.right) - from && !(always && op.type !== "ok")) {
+      c.fillText(text, from + 5, middle);
+    } else if (width + 8 < next - right || always) {
+      const at = right + 5 + width > area.right ? Math.max(area.left + 2, left - width - 6) : right + 5;
+      if (always) {
+        c.fillStyle = colour("card");
+        c.globalAlpha = 0.88;
+        c.fillRect(at - 2, middle - 8, width + 4, 16);
+        c.globalAlpha = 1;
+        c.fillStyle = colour("ink");
+      }
+      c.fillText(text, at, middle);
+    }
+    if (always) this.drawNumber(c, op, left, y);
+  }
+
+  // drawNumber writes the place in the linearization above the bar, and says where the number ends.
+  drawNumber(c, op, left, y) {
+    const number = this.order.get(op.index);
+    const stuck = this.stuck.has(op.index);
+    if (!number && !stuck) return -Infinity;
+    c.font = font(10, stuck ? 700 : 400);
+    c.fillStyle = colour(stuck ? "invalid" : "quiet");
+    const text = stuck ? "cannot be next" : String(number);
+    c.fillText(text, left, y + 5);
+    return left + c.measureText(text).width + 4;
+  }
+
+  labelOf(op) {
+    return this.manyKeys && op.key ? `${op.key}: ${op.label}` : op.label;
+  }
+
+  // drawStop marks the instant behind which no linearization continues.
+  drawStop(c, area) {
+    if (!this.focus || this.focus.at < 0) return;
+    const x = this.x(this.focus.at);
+    if (x < area.left || x > area.right) return;
+    c.strokeStyle = colour("invalid");
+    c.lineWidth = 2;
+    c.setLineDash([6, 3]);
+    c.beginPath();
+    c.moveTo(x, area.top - 4);
+    c.lineTo(x, area.bottom);
+    c.stroke();
+    c.setLineDash([]);
+    c.font = font(11, 700);
+    c.fillStyle = colour("invalid");
+    const text = "no linearization continues past here";
+    const width = c.measureText(text).width;
+    c.fillText(text, Math.max(area.left + 2, Math.min(x - width / 2, area.right - width - 4)), area.top - 11);
+  }
+
+  under(e) {
+    const y = e.offsetY - this.top + this.box.scrollTop;
+    if (e.offsetY < this.top || e.offsetX < laneGutter) return null;
+    const row = this.lanes?.flatMap((l) => l.rows).find((r) => y >= r.y && y < r.y + rowHeight);
+    let best = null;
+    for (const op of row?.ops ?? []) {
+      const [left, right] = this.extent(op);
+      const away = Math.max(left - e.offsetX, e.offsetX - right, 0);
+      if (away <= 4 && (!best || away < best.away)) best = { op, away };
+    }
+    return best?.op ?? null;
+  }
+
+  hover(e) {
+    const op = this.under(e);
+    this.surface.canvas.style.cursor = op ? "pointer" : "grab";
+    this.tip.hidden = !op;
+    if (!op) return;
+    const took = op.completed < 0 ? "never returned" : "took " + duration(op.completed - op.invoked);
+    this.tip.textContent = `#${op.index}  ${op.key ? "key " + op.key + ": " : ""}${op.label}  ${op.type}, process ${op.process}, ${op.node}, at ${duration(op.invoked)}, ${took}`;
+    const box = this.box.parentElement.getBoundingClientRect();
+    const width = Math.min(this.tip.offsetWidth, box.width);
+    this.tip.style.left = Math.max(0, Math.min(e.clientX - box.left + 12, box.width - width)) + "px";
+    this.tip.style.top = e.clientY - box.top + 18 + "px";
+  }
+
+  // step selects the next or the previous operation in the order of invocation.
+  step(by) {
+    if (this.list.length === 0) return;
+    let at = this.list.indexOf(this.selected);
+    if (at < 0) at = this.list.findIndex((op) => this.place(op.invoked) >= this.span.from) - (by > 0 ? 1 : 0);
+    const op = this.list[Math.min(Math.max(at + by, 0), this.list.length - 1)];
+    this.onselect?.(op);
+    this.reveal(op);
+  }
+
+  // reveal moves the view so that an operation stands in it.
+  reveal(op) {
+    const p = this.place(op.invoked);
+    if (p < this.span.from || p > this.span.to) {
+      const half = (this.span.to - this.span.from) / 2;
+      this.span.set(p - half, p + half);
+    }
+    const row = this.lanes.flatMap((l) => l.rows).find((r) => r.ops.includes(op));
+    const room = this.surface.height - this.top;
+    if (row && (row.y < this.box.scrollTop || row.y + rowHeight > this.box.scrollTop + room)) this.box.scrollTop = row.y - room / 2;
+  }
+}
