@@ -1,0 +1,100 @@
+package txn
+
+// checkReads finds reads of values that were never there to be read: written by nobody (thin-air-read), by a
+// transaction that failed (G1a), or overwritten by its own writer before it committed (G1b).
+func (a *analysis) checkReads() {
+	phantom := a.firstOn(func(e int32) bool { return a.writer[e] == nobody })
+	aborted := a.firstOn(func(e int32) bool { return a.writer[e] != nobody && a.failed(a.ops[a.writer[e]].txn) })
+	for i, op := range a.ops {
+		if op.isWrite() {
+			continue
+		}
+		version := a.versions.of[i]
+		if e := a.firstRead(op, version, phantom); e != nobody {
+			a.seen(thinAirRead, func() finding { return a.about(e, op.txn, "T1 read %s from %s, and nobody ever wrote that.") })
+		}
+		if e := a.firstRead(op, version, aborted); e != nobody {
+			a.seen(abortedRead, func() finding {
+				f := a.about(e, op.txn, "T1 read %s from %s, which only T2 wrote, and T2 failed.")
+				f.txns = append(f.txns, a.ops[a.writer[e]].txn)
+				return f
+			})
+		}
+		if w := a.author(version); w != nobody && w != op.txn && !a.final[version] {
+			a.seen(intermediateRead, func() finding {
+				f := a.about(version, op.txn, "T1 read %[2]s as T2's write of %[1]s had left it, but T2 wrote to %[2]s again before it committed.")
+				f.txns = append(f.txns, w)
+				return f
+			})
+		}
+	}
+}
+
+// firstOn gives for each branch the place of its first element that is bad, or its length. For registers it gives the versions
+// themselves: 0 for a bad one.
+func (a *analysis) firstOn(bad func(version int32) bool) []int32 {
+	if a.kind == Register {
+		out := make([]int32, len(a.versions.key))
+		for v := range out {
+			if isInitial := a.value[v] == noValue; isInitial || !bad(int32(v)) {
+				out[v] = 1
+			}
+		}
+		return out
+	}
+	out := make([]int32, len(a.branch))
+	for at, elements := range a.branch {
+		for out[at] < int32(len(elements)) && !bad(elements[out[at]]) {
+			out[at]++
+		}
+	}
+	return out
+}
+
+// firstRead is the first bad version that a read observed, or nobody.
+func (a *analysis) firstRead(op microOp, version int32, firstOn []int32) int32 {
+	if a.kind == Register {
+		if firstOn[version] == 0 {
+			return version
+		}
+		return nobody
+	}
+	if op.arg == emptyList {
+		return nobody
+	}
+	if at, length := op.list(); firstOn[at] < length {
+		return a.branch[at][firstOn[at]]
+	}
+	return nobody
+}
+
+// checkLostUpdates finds transactions that read the same version of a key and then wrote to it: at least one of them
+// overwrote the other's write without having seen it (Adya's H-lost; also found where the version order is unknown).
+func (a *analysis) checkLostUpdates() {
+	updater := make([]int32, len(a.versions.key)) // version -> the first transaction that updated it, +1
+	last := make([]int32, len(a.names.keys))      // key -> the transaction's first micro-operation on it, +1
+	for t := range a.calls {
+		ops, first := a.record.of(int32(t))
+		for i, op := range ops {
+			at := &last[op.key()]
+			if *at <= int32(first) {
+				*at = int32(first) + int32(i) + 1
+			}
+			begun := *at - 1
+			if !op.isWrite() || !a.active[t] || a.ops[begun].isWrite() {
+				continue
+			}
+			version := a.versions.of[begun]
+			*at = int32(first) + int32(i) + 1 // the second write to the key is no second update
+			if updater[version] == 0 {
+				updater[version] = int32(t) + 1
+				continue
+			}
+			a.seen(lostUpdate, func() finding {
+				f := a.about(version, updater[version]-1, "T1 and T2 both read %[2]s in the same state (%[1]s its newest value), and both wrote to it: neither saw the other's write.")
+				f.txns = append(f.txns, int32(t))
+				return f
+			})
+		}
+	}
+}

@@ -1,0 +1,182 @@
+package txn
+
+import "slices"
+
+// registerOrder infers what it can of each key's version order. A register read shows one value and nothing of
+// those before it, so the order follows from: the initial state, which precedes everything; writes that follow reads in one
+// transaction; and the order in which a process, or real time, met the versions.
+func (a *analysis) registerOrder() []link {
+	var links []link
+	for t := range a.calls {
+		if a.active[t] {
+			for _, m := range a.meetings(int32(t)) {
+				if m.wrote {
+					links = append(links, link{a.initial + m.key, m.last, initialState})
+				}
+				if m.wrote && m.read && m.first != m.last && a.value[m.first] != noValue {
+					links = append(links, link{m.first, m.last, followsRead})
+				}
+			}
+		}
+	}
+	certain := len(links)
+	links = append(links, a.acyclic(links[:certain], a.processLinks(), cyclicProcess)...)
+	return append(links, a.acyclic(links[:certain], a.timeLinks(), cyclicRealTime)...)
+}
+
+// meeting is what a transaction had to do with one key: the first version that it met and the last one.
+type meeting struct {
+	key, first, last int32
+	read             bool // first was read, before any write
+	wrote            bool // last was written
+}
+
+// meetings gives a transaction's meetings. Transactions touch few keys, so a search through the list is cheap.
+func (a *analysis) meetings(txn int32) []meeting {
+	ops, first := a.record.of(txn)
+	met := make([]meeting, 0, len(ops))
+	for i, op := range ops {
+		version, key := a.versions.of[first+uint32(i)], int32(op.key())
+		at := slices.IndexFunc(met, func(m meeting) bool { return m.key == key })
+		if at < 0 {
+			met = append(met, meeting{key: key, first: version, last: version, read: !op.isWrite(), wrote: op.isWrite()})
+			continue
+		}
+		m := &met[at]
+		if op.isWrite() {
+			m.last, m.wrote = version, true
+			if !m.read {
+				m.first = version // what a transaction wrote before its last write nobody may see
+			}
+		}
+	}
+	return met
+}
+
+// processLinks follow each process from one meeting with a key to its next.
+func (a *analysis) processLinks() []link {
+	type place struct {
+		process int
+		key     int32
+	}
+	last := make(map[place]int32)
+	var links []link
+	for t := range a.calls {
+		if !a.active[t] {
+			continue
+		}
+		for _, m := range a.meetings(int32(t)) {
+			at := place{a.calls[t].Process, m.key}
+			if old, met := last[at]; met && old != m.first {
+				links = append(links, link{old, m.first, processOrder})
+			}
+			last[at] = m.last
+		}
+	}
+	return links
+}
+
+// frontier bounds how many completed transactions are remembered for a key. With more concurrency than that, less is inferred.
+const frontier = 64
+
+// timeLinks follow each key through real time. Of the completed transactions only those are kept that no later completed one
+// stands for, which is the transitive reduction of real-time order.
+func (a *analysis) timeLinks() []link {
+	type visit struct{ txn, last int32 }
+	open := make([][]visit, len(a.names.keys))
+	var links []link
+	for t := range a.calls {
+		if !a.active[t] {
+			continue
+		}
+		for _, m := range a.meetings(int32(t)) {
+			visits, newest := open[m.key], int32(nobody)
+			for _, v := range visits {
+				if a.after[v.txn] <= int32(t) {
+					newest = max(newest, v.txn)
+				}
+			}
+			visits = slices.DeleteFunc(visits, func(v visit) bool { return a.after[v.txn] <= newest })
+			for _, v := range visits {
+				if a.after[v.txn] <= int32(t) && v.last != m.first {
+					links = append(links, link{v.last, m.first, timeOrder})
+				}
+			}
+			if int(a.after[t]) < len(a.calls) {
+				visits = append(visits[max(0, len(visits)-frontier):], visit{int32(t), m.last})
+			}
+			open[m.key] = visits
+		}
+	}
+	return links
+}
+
+// acyclic gives those of the further links that are on no cycle with the certain ones, and reports the cycles: a version that came
+// both before and after another.
+func (a *analysis) acyclic(certain, further []link, kind string) []link {
+	start := make([]uint32, len(a.versions.key)+2)
+	all := slices.Concat(certain, further)
+	for _, l := range all {
+		start[l.from+2]++
+	}
+	for i := range a.versions.key {
+		start[i+2] += start[i+1]
+	}
+	to := make([]int32, len(all))
+	for _, l := range all {
+		to[start[l.from+1]] = l.to
+		start[l.from+1]++
+	}
+	component, _ := components(len(a.versions.key), func(v int32, i uint32) (int32, bool) {
+		if at := start[v] + i; at < start[v+1] {
+			return to[at], true
+		}
+		return nobody, false
+	})
+	told := make(map[int32]bool)
+	return slices.DeleteFunc(further, func(l link) bool {
+		if component[l.from] != component[l.to] {
+			return a.author(l.to) == nobody
+		}
+		if !told[component[l.from]] {
+			told[component[l.from]] = true
+			a.seen(kind, func() finding { return a.cyclicVersions(l) })
+		}
+		return true
+	})
+}
+
+// cyclicVersions explains a link that leads back to an earlier version.
+func (a *analysis) cyclicVersions(l link) finding {
+	before := a.meeters(l.from, l.to, l.why)
+	text := "T1 and then T2 met %[2]s: first as %[1]s, then as %[3]s; but other transactions show %[3]s to be the older one."
+	if a.value[l.to] == noValue {
+		text = "T1 and then T2 met %[2]s: first as %[1]s, then in its initial state."
+	}
+	f := a.about(l.from, before[0], text, a.names.text(a.value[l.to]))
+	f.txns = before[:]
+	return f
+}
+
+// meeters finds two transactions of which the first left a version and the second, later in its process or in time, met another.
+func (a *analysis) meeters(left, met int32, why reason) (found [2]int32) {
+	var before []int32
+	for t := range a.calls {
+		if !a.active[t] {
+			continue
+		}
+		for _, m := range a.meetings(int32(t)) {
+			if m.first == met {
+				for _, b := range before {
+					if a.after[b] <= int32(t) && (why == timeOrder || a.calls[b].Process == a.calls[t].Process) {
+						return [2]int32{b, int32(t)}
+					}
+				}
+			}
+			if m.last == left {
+				before = append(before, int32(t))
+			}
+		}
+	}
+	return found
+}

@@ -1,0 +1,187 @@
+package txn
+
+import (
+	"fmt"
+	"strings"
+
+	"rift/harness/history"
+)
+
+// shown is how many edges of a long cycle are told from each of its ends.
+const shown = 8
+
+// prove tells a finding: who its transactions are, and what leads from each to the next.
+func (a *analysis) prove(f finding) (steps []string) {
+	cut := func(i int) bool { return len(f.txns) > 2*shown && i >= shown && i < len(f.txns)-shown }
+	for i, t := range f.txns {
+		if !cut(i) {
+			steps = append(steps, fmt.Sprintf("T%d is %s.", i+1, a.describe(t)))
+		} else if i == shown {
+			steps = append(steps, fmt.Sprintf("T%d to T%d are the transactions between these.", shown+1, len(f.txns)-shown))
+		}
+	}
+	for i, e := range f.edges {
+		if !cut(i) {
+			steps = append(steps, a.sentence(e, fmt.Sprintf("T%d", i+1), fmt.Sprintf("T%d", (i+1)%len(f.edges)+1)))
+		} else if i == shown {
+			steps = append(steps, fmt.Sprintf("In the same way each of T%d to T%d comes before the next one.", shown+1, len(f.txns)-shown))
+		}
+	}
+	if len(f.edges) > 0 {
+		steps = append(steps, "So T1 would have to come before itself.")
+	}
+	return steps
+}
+
+// describe says which transaction it was: who, when, what.
+func (a *analysis) describe(t int32) string {
+	o := &a.calls[t]
+	var b strings.Builder
+	fmt.Fprintf(&b, "process %d's transaction", o.Process)
+	if o.Node != "" {
+		fmt.Fprintf(&b, " on %s", o.Node)
+	}
+	fmt.Fprintf(&b, " at line %d, from %.3f s", o.Index, o.Invoked.Seconds())
+	switch {
+	case o.End == history.Never:
+		b.WriteString(" and never completed")
+	case o.Type == history.OK:
+		fmt.Fprintf(&b, " to %.3f s", o.Completed.Seconds())
+	default:
+		fmt.Fprintf(&b, " to %.3f s, %s", o.Completed.Seconds(), map[history.Type]string{history.Fail: "failed", history.Info: "indeterminate"}[o.Type])
+	}
+	ops, _ := a.record.of(t)
+	for i, op := range ops {
+		if i == shown {
+			fmt.Fprintf(&b, ", and %d more", len(ops)-i)
+			break
+		}
+		b.WriteString([]string{", ", ": "}[b2i(i == 0)])
+		b.WriteString(a.opText(op))
+	}
+	return b.String()
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// opText is a micro-operation in short.
+func (a *analysis) opText(op microOp) string {
+	key := a.names.keys[op.key()]
+	switch {
+	case !op.isWrite():
+		return "r " + key + " " + a.readText(op)
+	case a.kind == Register:
+		return "w " + key + " " + a.names.text(op.arg)
+	}
+	return "append " + key + " " + a.names.text(op.arg)
+}
+
+// readText is what a read saw; of a long list the newest elements.
+func (a *analysis) readText(op microOp) string {
+	if a.kind == Register {
+		return a.names.text(op.arg)
+	}
+	list := a.elements(op)
+	var b strings.Builder
+	b.WriteByte('[')
+	if len(list) > shown {
+		fmt.Fprintf(&b, "(%d older) ", len(list)-shown)
+		list = list[len(list)-shown:]
+	}
+	for i, e := range list {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(a.names.text(a.value[e]))
+	}
+	b.WriteByte(']')
+	return b.String()
+}
+
+// sentence proves that one transaction comes before another.
+func (a *analysis) sentence(e edge, from, to string) string {
+	switch e.kind {
+	case inProcess:
+		return fmt.Sprintf("%s is an earlier transaction of the same process as %s (process).", from, to)
+	case inTime:
+		return fmt.Sprintf("%s was complete at %.3f s (line %d), before %s began at %.3f s (line %d) (realtime).",
+			from, a.calls[e.from].Completed.Seconds(), a.calls[e.from].End, to, a.calls[e.to].Invoked.Seconds(), a.calls[e.to].Index)
+	}
+	at := a.contact(e)
+	s := at.sentence(a)
+	return strings.NewReplacer("{from}", from, "{to}", to).Replace(s) + " (" + edgeNames[e.kind] + ")."
+}
+
+// contact is where two transactions depend on each other: the first had to do with the first version, the second with the second. For wr
+// both are the same.
+type contact struct {
+	kind edgeKind
+	link link
+}
+
+// contact finds what makes an edge between transactions.
+func (a *analysis) contact(e edge) contact {
+	if e.kind == wr {
+		ops, first := a.record.of(e.to)
+		for i, op := range ops {
+			if v := a.versions.of[int(first)+i]; !op.isWrite() && a.author(v) == e.from {
+				return contact{wr, link{from: v, to: v}}
+			}
+		}
+	}
+	ops, first := a.record.of(e.from)
+	for i, op := range ops {
+		v := a.versions.of[int(first)+i]
+		if op.isWrite() != (e.kind == ww) || (op.isWrite() && a.author(v) != e.from) {
+			continue
+		}
+		for _, l := range a.next(v) {
+			writers, readers := a.dependencies(l.why)
+			if a.author(l.to) == e.to && e.kind == [...]edgeKind{readers, writers}[b2i(op.isWrite())] {
+				return contact{e.kind, l}
+			}
+		}
+	}
+	return contact{}
+}
+
+func (c contact) sentence(a *analysis) string {
+	l := c.link
+	key, old, next := a.names.keys[a.versions.key[l.from]], a.names.text(a.value[l.from]), a.names.text(a.value[l.to])
+	wrote := "wrote %s to"
+	if a.kind == ListAppend {
+		wrote = "appended %s to"
+	}
+	switch {
+	case c.kind == wr:
+		return fmt.Sprintf("{to} read %s and saw %s there, which {from} wrote", key, old)
+	case c.kind == ww:
+		return fmt.Sprintf("{from} "+wrote+" %s, and {to} wrote %s after it%s", old, key, next, a.grounds(l))
+	case a.value[l.from] == noValue:
+		return fmt.Sprintf("{from} read %s while nothing was in it, so it missed %s, which {to} wrote%s", key, next, a.grounds(l))
+	}
+	return fmt.Sprintf("{from} read %s with %s as its newest value, so it missed %s, which {to} wrote after that%s", key, old, next, a.grounds(l))
+}
+
+// grounds says why the order of two versions is known.
+func (a *analysis) grounds(l link) string {
+	switch l.why {
+	case adjacent:
+		chain := a.chains[a.versions.key[l.to]]
+		return fmt.Sprintf(", as the list shows that was read at line %d", a.calls[a.lists.branches[chain].witness(a.place[l.to])].Index)
+	case unseen:
+		return ", and which no read ever showed"
+	case followsRead:
+		return ": {to} had read the same value before it wrote"
+	case processOrder:
+		return ": a process met the one and later the other"
+	case timeOrder:
+		return ": a transaction that met the one was complete before one that met the other began"
+	}
+	return ""
+}
