@@ -167,6 +167,8 @@ func (t *thread) runToTrap() (after unix.PtraceRegs, err error) {
 		}
 		switch unix.Signal(t.signal) {
 		case 0: // a stop of the whole process reached it: it goes into force when we let go
+		case unix.SIGSTOP: // cannot be blocked: again, when the call is over
+			defer unix.Kill(t.tid, unix.SIGSTOP)
 		case unix.SIGTRAP:
 			return t.registers()
 		default:

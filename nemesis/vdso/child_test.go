@@ -187,7 +187,7 @@ func startChild(t testing.TB, mode string) *running {
 	t.Helper()
 	needPtrace(t)
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), childMode+"="+mode)
+	cmd.Env = append(os.Environ(), childMode+"="+mode, "GORACE=atexit_sleep_ms=0")
 	return startProcess(t, cmd)
 }
 

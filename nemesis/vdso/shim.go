@@ -129,12 +129,16 @@ func relocate(code []byte, from, to uint64) ([]byte, error) {
 	for len(moved) < jumpSize {
 		at := len(moved)
 		inst, err := x86asm.Decode(code[at:], 64)
+		if err == nil && inst.Op == 0 {
+			err = x86asm.ErrTruncated // a lone prefix
+		}
 		if err != nil {
-			return nil, fmt.Errorf("instruction % x: %w", code[at:at+8], err)
+			return nil, fmt.Errorf("instruction % x: %w", code[at:min(at+15, len(code))], err)
 		}
 		moved = append(moved, code[at:at+inst.Len]...)
 		switch {
-		case inst.Op == x86asm.RET || inst.Op == x86asm.JMP || inst.PCRel != 0 && inst.PCRel != 4:
+		case inst.Op == x86asm.RET || inst.Op == x86asm.JMP, inst.PCRel != 0 && inst.PCRel != 4,
+			inst.Prefix[0].IsVEX() || inst.Prefix[0].IsEVEX(): // of which the decoder misplaces the distance
 			return nil, fmt.Errorf("%v cannot be moved: %w", inst, ErrUnsupported)
 		case inst.PCRel == 4:
 			field := moved[at+inst.PCRelOff:]
