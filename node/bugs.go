@@ -10,13 +10,13 @@ import (
 // A Bug is a way of breaking a promise on purpose, so that whoever tests the store can be tested.
 type Bug struct {
 	Name        string
-	Description string // one sentence
-	plant       func(*Node)
+	Description string      // one sentence
+	plant       func(*Node) // sets one or more of the node's seams, before it starts
 }
 
 // Bugs returns all bugs, in the order of their names. A node has those that its Config names.
 func Bugs() []Bug {
-	return []Bug{}
+	return []Bug{casRace, dirtyRead, forgetVote, lostAck, snapshotDrop, splitClockLease, staleRead}
 }
 
 func bugNames() []string {

@@ -34,6 +34,8 @@ type Config struct {
 
 	Bugs    []string // names of bugs on purpose, see Bugs
 	Version string   // shown by /v1/status
+
+	wallClock func() time.Time // for tests of the bug split-clock-lease; nil: time.Now
 }
 
 // DefaultConfig returns the defaults. Its timeouts suit five nodes that share two busy cores: leaders

@@ -18,7 +18,7 @@ type machine struct {
 	// onCluster is called, on raft's own goroutine, when the cluster's id becomes known.
 	onCluster func(id string)
 	// distort is the seam of the bug snapshot-drop; nil in a healthy node.
-	distort func(items []keyed, revision uint64) []keyed
+	distort func(items []keyed) []keyed
 
 	restores atomic.Uint64 // snapshots restored so far
 

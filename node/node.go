@@ -106,7 +106,7 @@ func Start(config Config, host Host, logger *slog.Logger) (_ *Node, err error) {
 	if err := guarded(func() error { return n.assemble(host, listener) }); err != nil {
 		return nil, err
 	}
-	n.run(web)
+	n.run(host, web)
 	return n, nil
 }
 
@@ -202,9 +202,9 @@ func (n *Node) found(c *raft.Config, logs raft.LogStore, stable raft.StableStore
 }
 
 // run starts the node's own goroutines. They all end with n.ctx, and stop waits for them.
-func (n *Node) run(web net.Listener) {
+func (n *Node) run(host Host, web net.Listener) {
 	n.proposer = newProposer(n.raft, &n.seams, n.metrics.entrySize)
-	n.peers = newPeers(n.config.ID, n.config.HeartbeatTimeout)
+	n.peers = newPeers(n.config.ID, host, n.config.HeartbeatTimeout)
 	n.confirmed = newCoalescer(n.confirmLeadership)
 	n.asked = newCoalescer(n.askReadIndex)
 	n.server = &http.Server{

@@ -30,10 +30,14 @@ type peers struct {
 	client http.Client
 }
 
-func newPeers(self string, heartbeat time.Duration) *peers {
-	dialer := net.Dialer{Timeout: max(heartbeat, 100*time.Millisecond)}
+func newPeers(self string, host Host, heartbeat time.Duration) *peers {
+	dial := func(ctx context.Context, _, address string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, heartbeat)
+		defer cancel()
+		return host.Dial(ctx, address)
+	}
 	return &peers{self: self, client: http.Client{Transport: &http.Transport{
-		DialContext:         dialer.DialContext,
+		DialContext:         dial,
 		MaxIdleConnsPerHost: 256,
 		IdleConnTimeout:     time.Minute,
 		DisableCompression:  true,

@@ -152,6 +152,13 @@ func (g *gate) open(term uint64) {
 	g.announce(func() { g.term = term })
 }
 
+// opened tells whether the gate of the given term is open.
+func (g *gate) opened(term uint64) bool {
+	var now uint64
+	g.look(func() { now = g.term })
+	return now == term
+}
+
 // wait returns once the gate of the given term is open; it fails when ctx ends.
 func (g *gate) wait(ctx context.Context, term uint64) error {
 	for {

@@ -75,7 +75,7 @@ func (s snapshot) write(w *bufio.Writer) error {
 
 // readSnapshot is the inverse of Persist. The keys pass through distort, if there is one, before they
 // become the state; that is a bug's seam.
-func readSnapshot(source io.Reader, distort func([]keyed, uint64) []keyed) (*state, error) {
+func readSnapshot(source io.Reader, distort func([]keyed) []keyed) (*state, error) {
 	r := &snapshotReader{Reader: bufio.NewReaderSize(source, 64<<10)}
 	if magic := r.bytes(uint64(len(snapshotMagic))); string(magic) != snapshotMagic {
 		return nil, fmt.Errorf("not a snapshot of this program, or of another version: it begins with %q", magic)
@@ -96,7 +96,7 @@ func readSnapshot(source io.Reader, distort func([]keyed, uint64) []keyed) (*sta
 		return nil, fmt.Errorf("read snapshot: %w", r.err)
 	}
 	if distort != nil {
-		items = distort(items, s.revision)
+		items = distort(items)
 	}
 	keys := s.keys.Txn()
 	for _, k := range items {

@@ -103,6 +103,13 @@ func (n *Node) transferLeadership(w http.ResponseWriter, r *http.Request) error 
 	if err := n.transfer(r.Context(), r.URL.Query().Get("to")); err != nil {
 		return err
 	}
+	for changed := n.leadership.changed(); n.leader().HTTP == ""; changed = n.leadership.changed() {
+		select {
+		case <-changed: // the new leader has been heard of
+		case <-r.Context().Done():
+			return perhaps(CodeTimeout, "the leadership was handed over, but no new leader has been heard of")
+		}
+	}
 	return n.status(w, r)
 }
 
