@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -122,7 +123,7 @@ type band struct {
 	State string   `json:"state"`
 }
 
-// bands are the faults that were put in.
+// bands are the faults that were put in, in the order of time.
 func bands(list []fault) []band {
 	drawn := []band{}
 	for _, f := range list {
@@ -134,6 +135,7 @@ func bands(list []fault) []band {
 			From: int64(f.Start), To: int64(f.End), State: f.State,
 		})
 	}
+	slices.SortStableFunc(drawn, func(a, b band) int { return cmp.Compare(a.From, b.From) })
 	return drawn
 }
 

@@ -126,9 +126,9 @@ func newSeries(id [2]string, ops []*history.Operation, bucket time.Duration, n i
 	return s
 }
 
-// newHistogram counts latencies in microseconds to two significant digits.
+// newHistogram counts latencies in microseconds to three significant digits.
 func newHistogram() *hdrhistogram.Histogram {
-	return hdrhistogram.New(1, maxLatency.Microseconds(), 2)
+	return hdrhistogram.New(1, maxLatency.Microseconds(), 3)
 }
 
 func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond }

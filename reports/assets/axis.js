@@ -128,20 +128,18 @@ function fitText(c, text, width) {
   return n > 2 ? text.slice(0, n) + "…" : "";
 }
 
-// bands are the faults, in rows of which none overlaps itself.
+// bands are the faults, in rows of which none overlaps itself. Each knows where the next of its row begins.
 const bandKinds = [...new Set(data.bands.map((b) => b.kind))];
-const bandRows = (() => {
-  const ends = [];
-  for (const b of data.bands) {
-    let row = ends.findIndex((end) => end <= b.from);
-    if (row < 0) row = ends.length;
-    ends[row] = b.to;
-    b.row = row;
-    b.colour = "band-" + (bandKinds.indexOf(b.kind) % 5);
-  }
-  return ends.length;
-})();
-const bandStrip = bandRows * 17;
+const bandRows = [];
+for (const b of data.bands) {
+  b.row = bandRows.findIndex((last) => last.to <= b.from);
+  if (b.row < 0) b.row = bandRows.length;
+  else bandRows[b.row].next = b.from;
+  bandRows[b.row] = b;
+  b.next = data.length;
+  b.colour = "band-" + (bandKinds.indexOf(b.kind) % 5);
+}
+const bandStrip = bandRows.length * 17;
 
 // drawBands tints the time of each fault between two heights, and writes the names above where there is a strip for them.
 function drawBands(c, area, x, strip) {
@@ -160,7 +158,7 @@ function drawBands(c, area, x, strip) {
       c.font = font(11, 500);
       c.fillStyle = colour("ink");
       const text = b.state === "proven" ? b.label : b.label + " (not proven)";
-      c.fillText(fitText(c, text, right - left - 8), left + 5, y + 8);
+      c.fillText(fitText(c, text, Math.min(x(b.next), area.right) - left - 8), left + 5, y + 8);
     }
     c.globalAlpha = 1;
   }

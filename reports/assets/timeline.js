@@ -1,4 +1,4 @@
-// The timeline: a lane for each process or node, a bar from each invocation to its completion.
+// The timeline: a lane for each client or node, a bar from each invocation to its completion.
 
 const rowHeight = 28;
 const laneGap = 5;
@@ -82,30 +82,52 @@ class Timeline {
     this.span.set(this.place(from), this.place(to));
   }
 
-  // layOut puts the operations of each lane into as few rows as have no overlap.
+  // layOut gives each node its lane, or each client: a process that was retired and the one that followed it share a lane. Where
+  // operations of a lane overlap they take several rows. Lanes that show the violation come first.
   layOut() {
-    const groups = Map.groupBy(this.list, (op) => (this.lanesBy === "node" ? op.node : op.process));
-    this.lanes = [...groups.keys()].sort(numbersFirst).map((name) => ({ name, rows: [], node: this.lanesBy === "node" ? name : null }));
+    const groups = this.lanesBy === "node" ? Map.groupBy(this.list, (op) => op.node) : this.clients();
+    const shows = (list) => list.some((op) => this.proof.has(op.index));
+    this.lanes = [...groups].sort(([a, x], [b, y]) => shows(y) - shows(x) || numbersFirst(a, b)).map(([name, list]) => ({ name, list, rows: [] }));
     let y = 0;
     for (const lane of this.lanes) {
-      for (const op of groups.get(lane.name)) {
-        let row = lane.rows.findIndex((r) => r.end <= op.invoked);
-        if (row < 0) row = lane.rows.push({ ops: [] }) - 1;
-        lane.rows[row].ops.push(op);
-        lane.rows[row].end = op.completed < 0 ? Infinity : op.completed;
+      for (const op of lane.list) {
+        let row = lane.rows.find((r) => r.end <= op.invoked);
+        if (!row) lane.rows.push((row = { ops: [], y: y + lane.rows.length * rowHeight }));
+        row.ops.push(op);
+        row.end = op.completed < 0 ? Infinity : op.completed;
       }
       lane.y = y;
-      lane.rows.forEach((row, i) => (row.y = y + i * rowHeight));
       lane.height = lane.rows.length * rowHeight;
       y += lane.height + laneGap;
     }
     this.top = 20 + bandStrip + (this.focus && this.focus.at >= 0 ? 18 : 0);
-    this.content = y;
     const height = Math.min(this.top + y + 4, 480);
     this.surface.height = Math.max(height, this.top + rowHeight * 2);
     this.box.style.maxHeight = this.surface.height + "px";
     this.spacer.style.height = Math.max(0, this.top + y + 4 - this.surface.height) + "px";
     this.surface.draw();
+  }
+
+  // clients joins processes of one node that follow one another in time.
+  clients() {
+    const lanes = [];
+    const processes = [...Map.groupBy(this.list, (op) => op.process).values()];
+    for (const list of processes.sort((a, b) => a[0].invoked - b[0].invoked || a[0].process - b[0].process)) {
+      const last = list[list.length - 1];
+      let lane = lanes.find((l) => l.node === list[0].node && l.end <= list[0].invoked);
+      if (!lane) lanes.push((lane = { process: list[0].process, node: list[0].node, ops: [] }));
+      lane.ops.push(...list);
+      lane.end = last.completed < 0 ? Infinity : last.completed;
+    }
+    return new Map(lanes.map((l) => [l.process, l.ops]));
+  }
+
+  // laneName is the node, or the processes whose operations are in view.
+  laneName(lane) {
+    if (this.lanesBy === "node") return lane.name || "no node";
+    const { from, to } = this.span;
+    const inView = lane.list.filter((op) => this.place(op.invoked) <= to && (op.completed < 0 || this.place(op.completed) >= from));
+    return "process " + ([...new Set(inView.map((op) => op.process))].join(", ") || lane.name);
   }
 
   x(t) {
@@ -165,7 +187,7 @@ class Timeline {
       const text = y + rowHeight / 2 + 3;
       if (text < area.top + 4) continue;
       c.fillStyle = colour("ink");
-      c.fillText(fitText(c, this.lanesBy === "node" ? lane.name || "no node" : `process ${lane.name}`, laneGutter - 12), 6, text);
+      c.fillText(fitText(c, this.laneName(lane), laneGutter - 12), 6, text);
     }
   }
 
@@ -195,9 +217,9 @@ class Timeline {
     let free = -Infinity; // up to where labels and numbers of the row stand
     row.ops.forEach((op, i) => {
       const [left, right] = this.extent(op);
-      const tail = op.type === "info" ? (this.lanesBy === "process" ? area.right : right + 22) : right;
-      if (tail < area.left || left > area.right) return;
       const proof = this.proof.has(op.index);
+      const tail = op.type !== "info" ? right : proof || op === this.selected ? area.right : right + 24;
+      if (tail < area.left || left > area.right) return;
       const dim = this.proof.size > 0 && !proof && op !== this.selected;
       c.globalAlpha = dim ? 0.5 : 1;
       const next = i + 1 < row.ops.length ? this.x(row.ops[i + 1].invoked) : area.right;
