@@ -101,6 +101,8 @@ func proposalError(err error) *Error {
 		return definitely(CodeNoLeader, "leadership is being handed over")
 	case errors.Is(err, raft.ErrEnqueueTimeout):
 		return definitely(CodeTimeout, "the leader was too busy to take the operation")
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return perhaps(CodeTimeout, "the operation was logged but not committed in time; it may still be")
 	case errors.Is(err, raft.ErrLeadershipLost):
 		return perhaps(CodeLeadershipLost, "leadership was lost before the operation was committed; it may still be")
 	case errors.Is(err, raft.ErrRaftShutdown):

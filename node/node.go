@@ -203,13 +203,14 @@ func (n *Node) found(c *raft.Config, logs raft.LogStore, stable raft.StableStore
 
 // run starts the node's own goroutines. They all end with n.ctx, and stop waits for them.
 func (n *Node) run(host Host, web net.Listener) {
-	n.proposer = newProposer(n.raft, &n.seams, n.metrics.entrySize)
+	n.proposer = newProposer(n)
 	n.peers = newPeers(n.config.ID, host, n.config.HeartbeatTimeout)
 	n.confirmed = newCoalescer(n.confirmLeadership)
 	n.asked = newCoalescer(n.askReadIndex)
 	n.server = &http.Server{
 		Handler:           n.routes(),
 		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(n.logger.Handler(), slog.LevelDebug),
 	}
 	for _, f := range []func(context.Context){n.confirmed.run, n.asked.run, n.watchLeader, n.watchOwnLeadership, n.register} {

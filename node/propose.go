@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,15 +49,17 @@ type proposer struct {
 	seams *seams
 	queue chan *proposal
 
+	stuck    stuckTransfer
 	stop     chan struct{} // closed to refuse all further proposals; logged ones may still be committed
 	stopped  sync.WaitGroup
 	inFlight chan struct{}
 	observe  func(commands int) // a metric: the size of an entry
 }
 
-func newProposer(r *raft.Raft, s *seams, observe func(int)) *proposer {
+func newProposer(n *Node) *proposer {
 	p := &proposer{
-		raft: r, seams: s, observe: observe,
+		raft: n.raft, seams: &n.seams, observe: n.metrics.entrySize,
+		stuck: stuckTransfer{limit: 20 * n.config.ElectionTimeout, fail: n.fail},
 		queue: make(chan *proposal, maxQueued), stop: make(chan struct{}), inFlight: make(chan struct{}, maxInFlight),
 	}
 	p.stopped.Add(1)
@@ -81,7 +85,7 @@ func (p *proposer) propose(ctx context.Context, commands ...command) ([]result, 
 		if one.taken.CompareAndSwap(false, true) {
 			return nil, definitely(CodeTimeout, "the operation waited too long for its turn")
 		}
-		return nil, perhaps(CodeTimeout, "the operation was logged but not committed in time; it may still be")
+		return nil, proposalError(ctx.Err())
 	case <-p.stop:
 		if one.taken.CompareAndSwap(false, true) {
 			return nil, definitely(CodeShuttingDown, "the node is shutting down")
@@ -167,6 +171,7 @@ func (p *proposer) log(batch []*proposal) {
 		if settled != nil {
 			settled()
 		}
+		p.stuck.note(err)
 		p.answer(batch, results, err)
 	}()
 }
@@ -180,5 +185,29 @@ func (p *proposer) answer(batch []*proposal, results []result, err error) {
 		}
 		one.finish(results[:len(one.commands)], nil)
 		results = results[len(one.commands):]
+	}
+}
+
+// A stuckTransfer finds out when the library refuses all writes for the sake of a hand-over that never
+// ends (hashicorp/raft issue 696). Nothing but a restart helps then.
+type stuckTransfer struct {
+	limit time.Duration
+	fail  func(error)
+
+	mu    sync.Mutex
+	since time.Time // of the first refusal in an unbroken row
+}
+
+// note is told how each proposal ended.
+func (s *stuckTransfer) note(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case !errors.Is(err, raft.ErrLeadershipTransferInProgress):
+		s.since = time.Time{}
+	case s.since.IsZero():
+		s.since = time.Now()
+	case time.Since(s.since) > s.limit:
+		s.fail(fmt.Errorf("raft has refused all writes for %s because of a hand-over that does not end", s.limit))
 	}
 }

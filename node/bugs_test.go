@@ -1,0 +1,163 @@
+package node
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// Each scenario tells whether clients of a fresh cluster saw something that the store promises never to
+// happen. It must show, sooner or later, on a node with the bug, and never on a healthy one.
+var scenarios = map[string]func(c *testCluster) bool{
+	"stale-read": func(c *testCluster) bool {
+		leader := c.leader()
+		lost := c.others(leader)[0]
+		c.must(leader, "PUT", "/v1/kv/x", "old")
+		await(c.t, "the follower has the old value", func() bool { return c.call(lost, "GET", "/v1/kv/x?consistency=stale", "").value() == "old" })
+		c.isolate(lost)
+		c.must(leader, "PUT", "/v1/kv/x", "new")
+		return c.call(lost, "GET", "/v1/kv/x?timeout=300ms", "").value() == "old"
+	},
+
+	"dirty-read": func(c *testCluster) bool {
+		leader := c.leader()
+		c.isolate(leader)
+		written := make(chan answer, 1)
+		go func() { written <- c.call(leader, "PUT", "/v1/kv/x?timeout=1s&forward=false", "dirty") }()
+		for {
+			if c.call(leader, "GET", "/v1/kv/x?timeout=20ms", "").value() == "dirty" {
+				<-written
+				return c.call(c.leader(c.others(leader)...), "GET", "/v1/kv/x", "").value() != "dirty"
+			}
+			select {
+			case <-written:
+				return false
+			default:
+			}
+		}
+	},
+
+	"lost-ack": func(c *testCluster) bool {
+		leader := c.leader()
+		c.isolate(leader)
+		acknowledged := c.call(leader, "PUT", "/v1/kv/x?timeout=1s&forward=false", "lost").status == 200
+		next := c.leader(c.others(leader)...)
+		return acknowledged && c.call(next, "GET", "/v1/kv/x", "").value() != "lost"
+	},
+
+	"cas-race": func(c *testCluster) bool {
+		leader := c.leader()
+		for try := range 20 {
+			key := fmt.Sprintf("/v1/kv/x%d", try)
+			c.must(leader, "PUT", key, "0")
+			var won atomic.Int32
+			var all sync.WaitGroup
+			for i := range 8 {
+				all.Add(1)
+				go func() {
+					defer all.Done()
+					if c.call(leader, "PUT", key+"?prev-value=0", fmt.Sprint(i+1)).status == 200 {
+						won.Add(1)
+					}
+				}()
+			}
+			all.Wait()
+			if won.Load() > 1 {
+				return true
+			}
+		}
+		return false
+	},
+
+	// All nodes are restarted while one, which has missed nothing so far, stays down. What is then written
+	// is in terms that begin anew, below the last term in the log of the one that stayed down.
+	"forget-vote": func(c *testCluster) bool {
+		for _, id := range c.ids { // a few terms
+			c.must(c.leader(), "POST", "/v1/leader/transfer?to="+id, "")
+		}
+		c.must(c.leader(), "PUT", "/v1/kv/x", "old")
+		await(c.t, "all have the whole log", func() bool {
+			leader := c.statusOf(c.leader())
+			for _, id := range c.ids {
+				if c.statusOf(id).LastLogIndex != leader.LastLogIndex {
+					return false
+				}
+			}
+			return true
+		})
+		a, b, absent := c.ids[0], c.ids[1], c.ids[2]
+		for _, id := range c.ids {
+			c.crash(id)
+		}
+		c.start(a)
+		c.start(b)
+		c.must(c.leader(a, b), "PUT", "/v1/kv/x", "new")
+		c.crash(a)
+		c.start(absent)
+		return c.call(c.leader(b, absent), "GET", "/v1/kv/x", "").value() != "new"
+	},
+
+	"split-clock-lease": func(c *testCluster) bool {
+		leader := c.leader()
+		c.must(leader, "PUT", "/v1/kv/x", "old")
+		c.must(leader, "GET", "/v1/kv/x", "")
+		c.isolate(leader)
+		setBack.Store(true)
+		next := c.leader(c.others(leader)...)
+		c.must(next, "PUT", "/v1/kv/x", "new")
+		return c.call(leader, "GET", "/v1/kv/x?timeout=300ms", "").value() == "old"
+	},
+
+	"snapshot-drop": func(c *testCluster) bool {
+		follower := c.others(c.leader())[0]
+		for i := range 10 {
+			c.must(follower, "PUT", fmt.Sprintf("/v1/kv/x%d", i), "there")
+		}
+		c.must(follower, "GET", "/v1/kv/x9", "") // it has caught up
+		c.must(follower, "POST", "/v1/snapshot", "")
+		c.crash(follower)
+		c.start(follower)
+		c.awaitReady(follower)
+		return c.must(follower, "GET", "/v1/kv?prefix=x", "").body != c.must(c.leader(), "GET", "/v1/kv?prefix=x", "").body
+	},
+}
+
+// setBack sets the wall clock of the scenario split-clock-lease a minute back.
+var setBack atomic.Bool
+
+func TestEachBugShowsAndTheHealthyNodeDoesNot(t *testing.T) {
+	for _, bug := range Bugs() {
+		scenario := scenarios[bug.Name]
+		if scenario == nil {
+			t.Errorf("no scenario shows the bug %s", bug.Name)
+			continue
+		}
+		cluster := func(t *testing.T, bugs ...string) *testCluster {
+			setBack.Store(false)
+			return newCluster(t, 3, func(c *Config) {
+				c.Bugs = bugs
+				c.wallClock = func() time.Time {
+					if setBack.Load() {
+						return time.Now().Add(-time.Minute)
+					}
+					return time.Now()
+				}
+			})
+		}
+		t.Run(bug.Name+"/healthy", func(t *testing.T) {
+			if scenario(cluster(t)) {
+				t.Error("a healthy cluster breaks its promise")
+			}
+		})
+		t.Run(bug.Name+"/buggy", func(t *testing.T) {
+			for range 10 { // a busy machine may spoil the moment
+				if scenario(cluster(t, bug.Name)) {
+					return
+				}
+			}
+			t.Error("the bug does not show")
+		})
+	}
+}
