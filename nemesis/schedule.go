@@ -98,8 +98,9 @@ func Schedule(seed int64, length time.Duration, choices []Choice) []history.Plan
 func drawWindows(r *rand.Rand, length time.Duration) []window {
 	var windows []window
 	at := min(between(r, quietLeast/2, quietMost/2), length/8)
-	for at < length {
-		end := min(at+between(r, noisyLeast, noisyMost), length-length/16)
+	last := length - length/16
+	for at < last {
+		end := min(at+between(r, noisyLeast, noisyMost), last)
 		if end-at >= min(noisyLeast, length/2) || len(windows) == 0 {
 			windows = append(windows, window{at, end})
 		}

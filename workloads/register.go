@@ -36,7 +36,7 @@ var register = Workload{
 		return gen.UntilOK(finalAttempts, reads...)
 	},
 	Checkers: func() []checker.Named {
-		return []checker.Named{{Name: "linearizable", Checker: checker.Linearizable{Model: checker.CASRegister}}}
+		return []checker.Named{{Name: "linearizable", Checker: checker.Linearizable{Model: checker.Register()}}}
 	},
 }
 

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"rift/checker"
+	"rift/harness/history"
+	"rift/reports"
+	"rift/workloads"
+)
+
+// judge gives a run's verdict: a function of its folder, whether the run has just ended or was made years ago.
+func judge(ctx context.Context, r *history.Run, w workloads.Workload, notes ...string) checker.Report {
+	checkers := append(w.Checkers(),
+		checker.Named{Name: "stats", Checker: checker.Stats{}},
+		checker.Named{Name: "evidence", Checker: checker.Evidence{Plan: r.Plan, Evidence: r.Evidence, Phases: r.Phases}},
+		checker.Named{Name: "node-logs", Checker: checker.NodeLogs{Files: r.Logs}},
+	)
+	return checker.NewReport(checker.Run(ctx, r.History, checkers), append(notes, r.Problems...))
+}
+
+// judgeAndReport judges a run's folder, writes results and reports into it, and prints the summary.
+func (a *app) judgeAndReport(ctx context.Context, dir string, interrupted bool) (outcome, error) {
+	run, err := history.Load(dir)
+	if err != nil {
+		return outcome{}, err
+	}
+	w, err := findWorkload(run.Test.Workload)
+	if err != nil {
+		return outcome{}, err
+	}
+	return a.judged(ctx, run, w, interrupted)
+}
+
+func (a *app) judged(ctx context.Context, run *history.Run, w workloads.Workload, interrupted bool) (outcome, error) {
+	var notes []string
+	if interrupted {
+		notes = append(notes, "the run was interrupted, and is judged as far as it went")
+	}
+	report := judge(ctx, run, w, notes...)
+	if err := reports.Write(run.Dir, run, report); err != nil {
+		return outcome{}, err
+	}
+	if err := reports.Text.Write(a.out, run, report); err != nil {
+		return outcome{}, err
+	}
+	fmt.Fprintln(a.out, "report", filepath.Join(run.Dir, history.ReportFile))
+	return outcome{run.Dir, run, report}, nil
+}
+
+func findWorkload(name string) (workloads.Workload, error) {
+	return named("--workload", name, workloads.All, func(w workloads.Workload) string { return w.Name })
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rift/harness"
+	"rift/harness/history"
+	"rift/harness/system"
+	"rift/nemesis"
+	"rift/workloads"
+)
+
+// The bounds of what may be asked for.
+const (
+	mostNodes       = 9
+	mostConcurrency = 1000
+)
+
+// testOptions are the flags that say what is to be tested.
+type testOptions struct {
+	name        string
+	system      string
+	bin         string
+	workload    string
+	nemesis     []string
+	bugs        []string
+	time        time.Duration
+	opTimeout   time.Duration
+	nodes       int
+	concurrency string
+	rate        float64
+	seed        int64
+	set         map[string]string
+}
+
+func (o *testOptions) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&o.name, "name", "", "name of the test, and of its folder in the store (default: the workload)")
+	f.StringVar(&o.system, "system", "node", "system under test; see `rift list`")
+	f.StringVar(&o.bin, "bin", "", "program to run as a node, in place of the system's usual one")
+	f.StringVarP(&o.workload, "workload", "w", "register", "what the clients do; see `rift list`")
+	f.StringSliceVar(&o.nemesis, "nemesis", nil, "faults, with targets if wanted: kill,partition:ring+halves (default: none)")
+	f.StringSliceVar(&o.bugs, "bug", nil, "bugs to switch on in the system; see `rift list`")
+	f.DurationVarP(&o.time, "time", "t", 60*time.Second, "length of the main phase")
+	f.DurationVar(&o.opTimeout, "op-timeout", time.Second, "after which an operation counts as indeterminate")
+	f.IntVarP(&o.nodes, "nodes", "n", 5, "number of nodes, 1 to 9")
+	f.StringVarP(&o.concurrency, "concurrency", "c", "2n", "clients: a number, or a multiple of the nodes such as 3n")
+	f.Float64Var(&o.rate, "rate", 0, "operations a second over all clients; 0: as fast as they go")
+	f.Int64Var(&o.seed, "seed", 0, "seed of the plan (default: a random one, printed first)")
+	f.StringToStringVar(&o.set, "set", nil, "further options of the workload and the system: --set consistency=stale")
+}
+
+// choice is what the options name, looked up.
+type choice struct {
+	test     history.Test
+	workload workloads.Workload
+	system   harness.System
+	faults   []nemesis.Choice
+}
+
+// resolve checks everything that was asked for, before anything starts, and draws a seed if none was given.
+func (o *testOptions) resolve(c *cobra.Command) (choice, error) {
+	if !c.Flags().Changed("seed") {
+		o.seed = int64(rand.Uint32()) // short enough to be typed
+	}
+	return o.lookUp()
+}
+
+// lookUp checks everything that was asked for, the seed being known.
+func (o *testOptions) lookUp() (choice, error) {
+	var chosen choice
+	workload, err := findWorkload(o.workload)
+	if err != nil {
+		return chosen, err
+	}
+	sys, err := findSystem(o.system, o.bin)
+	if err != nil {
+		return chosen, err
+	}
+	for _, f := range workload.Needs {
+		if !slices.Contains(sys.Functions(), f) {
+			return chosen, usagef("--workload: %s needs the function %q, which the client of %s does not have; it has %s",
+				workload.Name, f, sys.Name(), strings.Join(sys.Functions(), ", "))
+		}
+	}
+	for _, b := range o.bugs {
+		if _, err := named("--bug", b, sys.Bugs(), func(b harness.Bug) string { return b.Name }); err != nil {
+			return chosen, err
+		}
+	}
+	faults, err := nemesis.ParseChoices(o.nemesis)
+	if err != nil {
+		return chosen, withNearest(err)
+	}
+	concurrency, err := o.numbers()
+	if err != nil {
+		return chosen, err
+	}
+	if o.name == "" {
+		o.name = workload.Name
+	}
+	if strings.ContainsAny(o.name, "/\\\x00") || o.name == "." || o.name == ".." || o.name == "latest" {
+		return chosen, usagef("--name: %q given, a name without slashes allowed, and not \"latest\"", o.name)
+	}
+	return choice{workload: workload, system: sys, faults: faults, test: history.Test{
+		Name: o.name, System: sys.Name(), Workload: workload.Name, Nodes: o.nodes, Concurrency: concurrency, Rate: o.rate,
+		Time: history.Duration(o.time), OpTimeout: history.Duration(o.opTimeout), Nemesis: o.nemesis, Bugs: o.bugs, Options: o.set,
+		Seed: o.seed, Version: fullVersion(),
+	}}, nil
+}
+
+// numbers checks what is counted, and works out the concurrency.
+func (o *testOptions) numbers() (concurrency int, err error) {
+	switch {
+	case o.time <= 0:
+		return 0, usagef("--time: %s given, more than 0 allowed", o.time)
+	case o.opTimeout <= 0:
+		return 0, usagef("--op-timeout: %s given, more than 0 allowed", o.opTimeout)
+	case o.nodes < 1 || o.nodes > mostNodes:
+		return 0, usagef("--nodes: %d given, 1 to %d allowed", o.nodes, mostNodes)
+	case o.rate < 0:
+		return 0, usagef("--rate: %g given, 0 (as fast as they go) or more allowed", o.rate)
+	}
+	number, perNode := strings.CutSuffix(o.concurrency, "n")
+	concurrency, err = strconv.Atoi(number)
+	if perNode {
+		concurrency *= o.nodes
+	}
+	if err != nil || concurrency < 1 || concurrency > mostConcurrency {
+		return 0, usagef("--concurrency: %q given, a number from 1 to %d or a multiple of the nodes such as 3n allowed", o.concurrency, mostConcurrency)
+	}
+	return concurrency, nil
+}
+
+func findSystem(name, bin string) (harness.System, error) {
+	var all []harness.System
+	for _, make := range system.All {
+		all = append(all, make(bin))
+	}
+	if bin != "" {
+		if _, err := os.Stat(bin); err != nil {
+			return nil, usagef("--bin: %w", err)
+		}
+	}
+	return named("--system", name, all, harness.System.Name)
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rift/harness/gen"
+	"rift/harness/history"
+	"rift/nemesis"
+	"rift/workloads"
+)
+
+// How much of a stream is digested, and how much is written out for people to read.
+const (
+	digested = 1000
+	written  = 5
+)
+
+func (a *app) planCommand() *cobra.Command {
+	var o testOptions
+	c := &cobra.Command{
+		Use: "plan", Short: "Print what a seed will do, without doing it",
+		Example: "  rift plan --seed 42 --nemesis kill,partition --time 30s", Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			chosen, err := o.resolve(c)
+			if err != nil {
+				return err
+			}
+			plan := chosen.plan()
+			b, err := json.MarshalIndent(plan, "", "  ")
+			if err != nil {
+				return fmt.Errorf("print the plan: %w", err)
+			}
+			_, err = fmt.Fprintf(a.out, "%s\n", b)
+			return err
+		},
+	}
+	o.flags(c)
+	return c
+}
+
+// params are what the workload's streams are a function of.
+func (c choice) params() workloads.Params {
+	t := c.test
+	return workloads.Params{Seed: t.Seed, Nodes: t.Nodes, Concurrency: t.Concurrency, Options: t.Options}
+}
+
+// main is the generator of the main phase, with the test's rate.
+func (c choice) main() gen.Generator {
+	g := c.workload.Main(c.params())
+	if c.test.Rate > 0 {
+		g = gen.Stagger(int64(gen.Draw(c.test.Seed, 0)), c.test.Rate, g)
+	}
+	return g
+}
+
+// plan is everything that the run will do: a pure function of the test.
+func (c choice) plan() history.Plan {
+	faults := nemesis.Schedule(c.test.Seed, time.Duration(c.test.Time), c.faults)
+	if faults == nil {
+		faults = []history.PlannedFault{}
+	}
+	return history.Plan{
+		Version: 1, Seed: c.test.Seed, Faults: faults,
+		Streams: []history.Stream{describe("main", c.workload.Doc, c.main(), c.test.Concurrency)},
+	}
+}
+
+// describe draws the beginning of a stream, with the workers asking in turn.
+func describe(phase, doc string, g gen.Generator, workers int) history.Stream {
+	s := history.Stream{Phase: phase, Doc: doc}
+	sum := sha256.New()
+	for i := range digested {
+		var step gen.Step
+		step, g = g.Next(gen.Context{Worker: i % workers, Workers: workers})
+		if step.Status != gen.Ready {
+			break
+		}
+		line, _ := json.Marshal(struct {
+			gen.Op
+			At history.Duration `json:"at,omitzero"`
+		}{step.Op, history.Duration(step.At)})
+		sum.Write(append(line, '\n'))
+		s.Digested++
+		if i < written {
+			s.First = append(s.First, line)
+		}
+	}
+	s.Digest = hex.EncodeToString(sum.Sum(nil))
+	return s
+}

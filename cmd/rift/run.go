@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rift/checker"
+	"rift/harness"
+	"rift/harness/gen"
+	"rift/harness/history"
+)
+
+// runOptions are the flags of a run besides what is tested.
+type runOptions struct {
+	test    testOptions
+	cluster string
+	store   string
+}
+
+func (a *app) runCommand() *cobra.Command {
+	var o runOptions
+	c := &cobra.Command{
+		Use: "run", Short: "Make a run: start a cluster, drive it, break it, judge it",
+		Long: `Makes a run and judges it. What the run left is in its folder, store/<name>/<time>-<seed>, and store/latest
+points to it: the plan, the history, the evidence that the faults bit, the verdicts, the report, the nodes' logs.`,
+		Example: `  rift run --nemesis kill,partition,pause,clock --time 60s --seed 42
+  rift run --workload set --nemesis kill:leader --nodes 3 --concurrency 10
+  rift run --bug stale-read --nemesis partition --time 20s`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			chosen, err := o.test.resolve(c)
+			if err != nil {
+				return err
+			}
+			outcome, err := a.makeRun(c.Context(), chosen, o)
+			if err != nil {
+				return err
+			}
+			a.conclude(outcome.report.Verdict)
+			return nil
+		},
+	}
+	o.test.flags(c)
+	o.runFlags(c)
+	return c
+}
+
+func (o *runOptions) runFlags(c *cobra.Command) {
+	c.Flags().StringVar(&o.cluster, "cluster", "auto", "where the nodes run: docker, local (network namespaces, needs root) or auto")
+	c.Flags().StringVar(&o.store, "store", "store", "folder in which runs are kept")
+}
+
+// outcome is a run that was made and judged.
+type outcome struct {
+	dir    string
+	run    *history.Run
+	report checker.Report
+}
+
+// makeRun makes a run and judges it. A run that was interrupted is judged as far as it went.
+func (a *app) makeRun(ctx context.Context, c choice, o runOptions) (outcome, error) {
+	if err := harness.CheckStore(o.store); err != nil {
+		return outcome{}, err
+	}
+	fmt.Fprintf(a.out, "seed %d\n", c.test.Seed)
+	if err := a.sweepFirst(ctx); err != nil {
+		return outcome{}, err
+	}
+	owner, err := harness.Claim()
+	if err != nil {
+		return outcome{}, err
+	}
+	c.test.Started = time.Now()
+	dir, err := history.Create(o.store, c.test)
+	if err != nil {
+		return outcome{}, errors.Join(err, owner.Release())
+	}
+	ran := a.carryOut(ctx, &c, o, owner.Tag, dir)
+	if err := owner.Release(); err != nil {
+		a.logger().Warn("give the run's tag back", "error", err)
+	}
+	if ran != nil && !errors.Is(ran, harness.ErrInterrupted) {
+		return outcome{}, ran
+	}
+	// What was recorded is judged even after Ctrl-C.
+	return a.judgeAndReport(context.WithoutCancel(ctx), dir, errors.Is(ran, harness.ErrInterrupted))
+}
+
+func (a *app) carryOut(ctx context.Context, c *choice, o runOptions, tag, dir string) error {
+	hosts, err := chooseHosts(ctx, o.cluster, harness.HostsOptions{
+		Tag: tag, Dir: dir, Data: filepath.Join(harness.DataRoot(), tag), Log: a.logger(),
+	})
+	if err != nil {
+		return err
+	}
+	c.test.Cluster = hosts.Kind()
+	c.test.Command = commandLine(c.test)
+	plan := c.plan()
+	if err := errors.Join(
+		history.WriteJSON(filepath.Join(dir, history.TestFile), c.test),
+		history.WriteJSON(filepath.Join(dir, history.PlanFile), plan),
+	); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "%s on %s: %d nodes (%s), %d clients, %s, %d faults planned (%s)\n", c.test.Workload, c.test.System, c.test.Nodes,
+		c.test.Cluster, c.test.Concurrency, time.Duration(c.test.Time), len(plan.Faults), orNone(c.test.Nemesis))
+	fmt.Fprintf(a.out, "folder %s\n", dir)
+	progress := newProgress(a.err)
+	defer progress.end()
+	return harness.Run(ctx, harness.Spec{
+		Test: c.test, Plan: plan, Main: c.main(), Final: c.final(), System: c.system, Hosts: hosts, Tag: tag, Dir: dir,
+		Log: a.logger(), Observe: progress.show,
+	})
+}
+
+// final is the generator of the final phase, once the keys are known.
+func (c choice) final() func(keys []string) gen.Generator {
+	if c.workload.Final == nil {
+		return nil
+	}
+	return func(keys []string) gen.Generator {
+		return c.workload.Final(c.params(), keys, harness.FinalWorkers(c.test))
+	}
+}
+
+// chooseHosts makes the hosts that were asked for; auto prefers docker.
+func chooseHosts(ctx context.Context, cluster string, o harness.HostsOptions) (harness.Hosts, error) {
+	switch cluster {
+	case "docker":
+		return harness.NewDocker(ctx, o)
+	case "local":
+		return harness.NewLocal(o)
+	case "auto":
+		docker, err := harness.NewDocker(ctx, o)
+		if err == nil {
+			return docker, nil
+		}
+		if os.Geteuid() == 0 {
+			return harness.NewLocal(o)
+		}
+		return nil, fmt.Errorf("nodes can run nowhere: %w, and network namespaces need root; either start Docker "+
+			"(`systemctl start docker`) and join the group docker, or run rift as root with --cluster local", err)
+	}
+	return nil, usagef("--cluster: %q given%s", cluster, nearest(cluster, []string{"auto", "docker", "local"}))
+}
+
+// commandLine is the command that makes the run again.
+func commandLine(t history.Test) string {
+	args := []string{"rift", "run", "--workload", t.Workload, "--system", t.System}
+	if t.Name != t.Workload {
+		args = append(args, "--name", t.Name)
+	}
+	if len(t.Nemesis) > 0 {
+		args = append(args, "--nemesis", strings.Join(t.Nemesis, ","))
+	}
+	if len(t.Bugs) > 0 {
+		args = append(args, "--bug", strings.Join(t.Bugs, ","))
+	}
+	args = append(args, "--time", time.Duration(t.Time).String(), "--op-timeout", time.Duration(t.OpTimeout).String(),
+		"--nodes", fmt.Sprint(t.Nodes), "--concurrency", fmt.Sprint(t.Concurrency), "--rate", fmt.Sprint(t.Rate))
+	for _, k := range sortedKeys(t.Options) {
+		args = append(args, "--set", k+"="+t.Options[k])
+	}
+	return strings.Join(append(args, "--cluster", t.Cluster, "--seed", fmt.Sprint(t.Seed)), " ")
+}
+
+func orNone(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}

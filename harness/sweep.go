@@ -1,0 +1,89 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"sort"
+
+	"github.com/vishvananda/netlink"
+)
+
+// DataRoot is the folder below which runs keep their nodes' data, a folder for each tag.
+func DataRoot() string {
+	if os.Geteuid() == 0 {
+		return "/var/lib/rift"
+	}
+	return filepath.Join(os.TempDir(), fmt.Sprintf("rift-data-%d", os.Geteuid()))
+}
+
+// Sweep removes what runs that are dead have left on this machine, and says what it removed. It touches nothing that does not
+// carry the tag of a dead run. It is safe beside runs that go on.
+func Sweep(ctx context.Context) (removed []string, err error) {
+	var errs []error
+	if engine, err := DockerEngine(ctx); err == nil {
+		defer engine.Close()
+		found, err := sweepDocker(ctx, engine)
+		removed, errs = append(removed, found...), append(errs, err)
+	}
+	tags, err := deadTags()
+	errs = append(errs, err)
+	for _, tag := range tags {
+		found, err := sweepTag(ctx, tag)
+		removed, errs = append(removed, found...), append(errs, err)
+		if err == nil {
+			errs = append(errs, Forget(tag))
+		}
+	}
+	return removed, errors.Join(errs...)
+}
+
+// sweepTag removes what a dead run has left outside Docker.
+func sweepTag(ctx context.Context, tag string) (removed []string, err error) {
+	var errs []error
+	if os.Geteuid() == 0 {
+		removed, err = SweepLocal(ctx, tag)
+		errs = append(errs, err)
+	}
+	data := filepath.Join(DataRoot(), tag)
+	if _, err := os.Stat(data); err == nil {
+		removed = append(removed, "data "+data)
+		errs = append(errs, os.RemoveAll(data))
+	}
+	return removed, errors.Join(errs...)
+}
+
+// tagForm is what a tag looks like, alone or as the beginning of a name.
+var tagForm = regexp.MustCompile(`^` + TagPrefix + `[0-9a-f]{6}`)
+
+// deadTags finds the tags of dead runs wherever they may have left something: in their claims, in the names of
+// interfaces and namespaces, among the data folders. Claims may be lost when the machine starts anew, the others may not.
+func deadTags() ([]string, error) {
+	tags, err := DeadTags()
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	if links, err := netlink.LinkList(); err == nil {
+		for _, l := range links {
+			names = append(names, l.Attrs().Name)
+		}
+	}
+	for _, dir := range []string{"/run/netns", DataRoot()} {
+		entries, _ := os.ReadDir(dir) // a folder that is not there holds nothing
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+	}
+	for _, name := range names {
+		if tag := tagForm.FindString(name); tag != "" && !Alive(tag) {
+			tags = append(tags, tag)
+		}
+	}
+	sort.Strings(tags)
+	return slices.Compact(tags), nil
+}
