@@ -17,7 +17,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
-	cdppage "github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
@@ -78,7 +78,7 @@ func (b *browser) watch(event any) {
 		}
 	case *cdplog.EventEntryAdded:
 		note = "log: " + e.Entry.Text
-	case *cdppage.EventJavascriptDialogOpening:
+	case *page.EventJavascriptDialogOpening:
 		note = "dialog: " + e.Message
 	case *network.EventRequestWillBeSent:
 		if !strings.HasPrefix(e.Request.URL, "file://") && !strings.HasPrefix(e.Request.URL, "data:") {
@@ -175,4 +175,93 @@ func TestPictures(t *testing.T) {
 		keep(name+".pdf", value(t, b, chromedp.PrintToPDF()))
 	}
 	b.noProblems(t)
+}
+
+func TestReadersFindTheirWay(t *testing.T) {
+	run, rep := small["invalid"].run()
+	proof := rep.Results[0].Anomalies[0].Ops
+	b := newBrowser(t)
+	address := draw(t, run, rep)
+	text := func(expression string) string { return value(t, b, chromedp.Evaluate[string](expression)) }
+	detail := `document.querySelector("#detail").hidden ? "" : document.querySelector("#detail h3").textContent`
+	set := func(label, to string) {
+		t.Helper()
+		b.do(t, chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`{
+			const field = [...document.querySelectorAll("#tools label")].find((l) => l.firstChild.textContent === %q).querySelector("select, input");
+			field.value = %q;
+			field.dispatchEvent(new Event(field.tagName === "INPUT" ? "input" : "change"));
+		}`, label, to)), settled)
+	}
+	shown := func() string { return text(`document.querySelector("#shown").textContent`) }
+
+	b.do(t, chromedp.EmulateViewport(1280, 860), chromedp.Navigate(fmt.Sprintf("%s#op-%d", address, proof[2])), settled)
+	if got := text(detail); !strings.HasPrefix(got, fmt.Sprintf("Operation #%d: read → ", proof[2])) {
+		t.Errorf("a link to an operation shows %q", got)
+	}
+	b.do(t, chromedp.Focus(chromedp.CSS("#timeline-box canvas")), chromedp.KeyEvent("p"), settled)
+	if got := text(detail); !strings.Contains(got, "Operation #") || strings.Contains(got, fmt.Sprint("#", proof[2], ":")) {
+		t.Errorf("the key p shows %q, not the operation before", got)
+	}
+	if got := text(`location.hash`); !strings.HasPrefix(got, "#op-") {
+		t.Errorf("the address of a selected operation ends with %q", got)
+	}
+	all := shown()
+	set("Function", "cas")
+	if got := shown(); got == all {
+		t.Errorf("the filter on cas leaves %q", got)
+	}
+	set("Function", "")
+	set("Search", fmt.Sprint("#", proof[0]))
+	if got := shown(); got != "1 operations" {
+		t.Errorf("the search for one operation finds %q", got)
+	}
+	set("Search", "")
+	set("A lane for each", "node")
+	set("Axis", "order")
+	b.do(t, chromedp.Evaluate[chromedp.Void](`document.querySelector("#table").open = true`), chromedp.WaitVisible(chromedp.CSS("#rows td")))
+	rows := text(`document.querySelector("#rows").textContent`)
+	if !strings.Contains(rows, fmt.Sprint("#", proof[2])) {
+		t.Errorf("the table lacks the operation that shows the violation: %s", rows)
+	}
+	b.do(t, chromedp.Click(chromedp.CSS("#theme")), settled, chromedp.Click(chromedp.CSS("#theme")), settled)
+	if got := text(`document.documentElement.dataset.theme + getComputedStyle(document.body).backgroundColor`); got != "darkrgb(20, 24, 28)" {
+		t.Errorf("two clicks on the theme give %q", got)
+	}
+	b.noProblems(t)
+}
+
+// TestFigures measures what a long run's page costs: its size, the time to write it, to paint it and to draw a frame.
+func TestFigures(t *testing.T) {
+	if os.Getenv("RIFT_FIGURES") == "" {
+		t.Skip("RIFT_FIGURES is not set")
+	}
+	b := newBrowser(t)
+	for _, pace := range []time.Duration{60 * time.Millisecond, 4 * time.Millisecond, 400 * time.Microsecond} {
+		s := scenario{name: "stale", keys: 200, workers: 40, length: 62 * time.Second, pace: pace, broken: 3}
+		run, rep := s.run()
+		began := time.Now()
+		address := draw(t, run, rep)
+		wrote := time.Since(began)
+		info, err := os.Stat(strings.TrimPrefix(address, "file://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.do(t, chromedp.EmulateViewport(1280, 860), chromedp.Navigate(address), settled)
+		paint := value(t, b, chromedp.Evaluate[float64](`performance.getEntriesByName("first-contentful-paint")[0].startTime`))
+		frame := value(t, b, chromedp.Evaluate[float64](`new Promise((done) => {
+			const canvas = document.querySelector("#timeline-box canvas");
+			canvas.dispatchEvent(new KeyboardEvent("keydown", {key: "0"}));
+			let n = 0, longest = 0, sum = 0;
+			const step = () => {
+				canvas.dispatchEvent(new KeyboardEvent("keydown", {key: n % 2 ? "-" : "+"}));
+				const began = performance.now();
+				requestAnimationFrame(() => {
+					const drew = performance.now();
+					setTimeout(() => { sum += performance.now() - began; if (++n < 40) step(); else done(sum / n); });
+				});
+			};
+			step();
+		})`, chromedp.EvalAwaitPromise))
+		t.Logf("%d operations: written in %s, %d kB, first contentful paint %.0f ms, a zoom's frame %.1f ms", len(run.History)/2, wrote.Round(time.Millisecond), info.Size()/1000, paint, frame)
+	}
 }

@@ -48,7 +48,7 @@ func writeHTML(w io.Writer, run *history.Run, rep checker.Report) error {
 		return err
 	}
 	return pageTemplate.Execute(w, struct {
-		page
+		pageData
 		Block  template.JS
 		Script template.JS
 		Style  template.CSS

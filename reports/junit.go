@@ -51,7 +51,7 @@ type junitCase struct {
 type junitProblem struct {
 	Message string `xml:"message,attr"`
 	Type    string `xml:"type,attr"`
-	Body    string `xml:",chardata"`
+	Body    string `xml:",cdata"`
 }
 
 func writeJUnit(w io.Writer, run *history.Run, rep checker.Report) error {
@@ -98,13 +98,13 @@ func junitProperties(run *history.Run, rep checker.Report) []junitProperty {
 	return list
 }
 
-// explain is the anomalies in plain text, each with its rule and its proof.
+// explain is the anomalies in plain text, each with its rule and its proof, without characters that XML forbids.
 func explain(anomalies []checker.Anomaly) string {
 	var b strings.Builder
 	for i, a := range anomalies {
-		fmt.Fprintf(&b, "%d. %s: %s\n   Rule: %s\n", i+1, heading(a), a.Summary, a.Rule)
+		fmt.Fprintf(&b, "%d. %s: %s\n   The promise: %s\n", i+1, visible(heading(a)), visible(a.Summary), visible(a.Rule))
 		for _, s := range a.Steps {
-			fmt.Fprintf(&b, "   - %s\n", s)
+			fmt.Fprintf(&b, "   - %s\n", visible(s))
 		}
 		if len(a.Ops) > 0 {
 			fmt.Fprintf(&b, "   Operations: %s\n", joinInts(a.Ops))

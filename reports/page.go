@@ -9,10 +9,10 @@ import (
 	"rift/harness/history"
 )
 
-// page is all that the HTML report shows. What stands still is written by the template; Data is for the
+// pageData is all that the reports for people show. What stands still is written by the template; Data is for the
 // timeline and the plots.
-type page struct {
-	Title     string
+type pageData struct {
+	Name      string // of the test
 	Verdict   checker.Verdict
 	Reason    string
 	Gloss     string
@@ -45,6 +45,7 @@ type row struct {
 	Node, Key          string
 	Label, Type, Error string
 	Invoked, Took      string
+	From, To           time.Duration
 	Order              int // its number in the linearization, from 1; 0: it is not in it
 	Stuck              bool
 }
@@ -73,13 +74,13 @@ type focus struct {
 	To         int64  `json:"to"`
 }
 
-func newPage(run *history.Run, rep checker.Report) page {
+func newPage(run *history.Run, rep checker.Report) pageData {
 	ops, err := run.History.Operations()
 	found := anomalies(rep.Results)
 	shown := found[:min(len(found), maxAnomalies)]
 	list := faults(run)
-	p := page{
-		Title:   fmt.Sprintf("%s: %s, seed %d", rep.Verdict, run.Test.Name, run.Test.Seed),
+	p := pageData{
+		Name:    fmt.Sprintf("%s, seed %d", run.Test.Name, run.Test.Seed),
 		Verdict: rep.Verdict, Reason: rep.Reason, Gloss: gloss(rep.Verdict),
 		Facts: facts(run), Commands: commands(run), Notes: slices.Concat(rep.Notes, run.Problems),
 		Omitted: len(found) - len(shown),
@@ -105,7 +106,7 @@ func newPage(run *history.Run, rep checker.Report) page {
 }
 
 // logWindow is the time of the severest violation.
-func (p page) logWindow(started time.Time) window {
+func (p pageData) logWindow(started time.Time) window {
 	if len(p.Data.Violations) == 0 || len(p.Anomalies[0].Rows) == 0 || started.IsZero() {
 		return window{}
 	}
@@ -132,13 +133,13 @@ func rows(ops []history.Operation, a checker.Anomaly) []row {
 			continue
 		}
 		o := &ops[at]
-		took := "never returned"
+		took, to := "never returned", o.Invoked
 		if o.Completed != history.Never {
-			took = seconds(o.Completed - o.Invoked)
+			took, to = seconds(o.Completed-o.Invoked), o.Completed
 		}
 		out = append(out, row{
 			Index: o.Index, Process: o.Process, Node: o.Node, Key: o.Key, Label: label(o), Type: o.Type.String(), Error: o.Error,
-			Invoked: seconds(o.Invoked), Took: took, Order: order[index], Stuck: slices.Contains(stuck, index),
+			Invoked: seconds(o.Invoked), Took: took, From: o.Invoked, To: to, Order: order[index], Stuck: slices.Contains(stuck, index),
 		})
 	}
 	return out
@@ -162,7 +163,7 @@ func newFocus(ops []history.Operation, a checker.Anomaly) focus {
 		}
 		f.From, f.To = min(f.From, int64(o.Invoked)), max(f.To, end)
 	}
-	margin := max((f.To-f.From)/8, int64(time.Millisecond))
+	margin := max((f.To-f.From)/6, int64(time.Millisecond))
 	f.From, f.To = max(0, f.From-margin), f.To+margin
 	near := make(map[int]bool)
 	around(ops, a, near)

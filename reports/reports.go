@@ -27,7 +27,7 @@ type Format struct {
 }
 
 // Formats are all formats, in the order in which they are listed.
-var Formats = []Format{HTML, JSON, JUnit}
+var Formats = []Format{HTML, JSON, JUnit, Text, Markdown}
 
 // Write puts each format that has a file into the run's folder. The error names the format that could not be written.
 func Write(dir string, run *history.Run, rep checker.Report) error {

@@ -159,6 +159,7 @@ func (s scenario) calls(run *history.Run, r *rand.Rand) []*call {
 			default:
 				c.F, c.Input = "cas", json.RawMessage(fmt.Sprintf("[%d,%d]", r.IntN(value), value))
 			}
+			t = t.Round(time.Microsecond)
 			c.Invoked = t
 			latency := time.Duration(float64(2*time.Millisecond) * math.Exp(r.NormFloat64()*0.6))
 			if hard := trouble(run, node, t); hard > 0 {
@@ -170,6 +171,7 @@ func (s scenario) calls(run *history.Run, r *rand.Rand) []*call {
 					c.Type, c.Error = history.Fail, "no leader: did not happen"
 				}
 			}
+			latency = latency.Round(time.Microsecond) // the last bits of floats differ between machines
 			c.Completed = t + latency
 			c.effect = t + time.Duration(r.Float64()*float64(latency))
 			c.applied = c.Type == history.OK || c.Type == history.Info && r.IntN(2) == 0

@@ -120,6 +120,17 @@ function steps(from, to, count) {
   return { step, list };
 }
 
+// textWidth remembers what it has measured, which is slow.
+const widths = new Map();
+function textWidth(c, text) {
+  const id = c.font + text;
+  if (!widths.has(id)) {
+    if (widths.size > 50000) widths.clear();
+    widths.set(id, c.measureText(text).width);
+  }
+  return widths.get(id);
+}
+
 // fitText cuts a text to a width, or gives "" where nothing sensible fits.
 function fitText(c, text, width) {
   if (c.measureText(text).width <= width) return text;

@@ -56,7 +56,7 @@ function choose(change) {
   timeline.manyKeys = filters.key === "";
   timeline.show(list, { focus, lanes: controls.lanes.value, byOrder: controls.axis.value === "order" });
   if ("violation" in change && focus && focus.from >= 0) timeline.look(focus.from, focus.to);
-  const part = ops.length < data.ops.total ? `, from a sample of ${grouped(ops.length)} out of ${grouped(data.ops.total)}; what shows a violation is all there` : "";
+  const part = ops.length < data.ops.total ? `, from a sample of ${grouped(ops.length)} out of ${grouped(data.ops.total)}${data.violations.length > 0 ? "; what shows a violation is all there" : ""}` : "";
   byId("shown").textContent = `${grouped(list.length)} operations${part}`;
   fillTable();
 }

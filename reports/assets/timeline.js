@@ -83,11 +83,12 @@ class Timeline {
   }
 
   // layOut gives each node its lane, or each client: a process that was retired and the one that followed it share a lane. Where
-  // operations of a lane overlap they take several rows. Lanes that show the violation come first.
+  // operations of a lane overlap they take several rows. Lanes that show the violation come first,
+  // in the order of time.
   layOut() {
     const groups = this.lanesBy === "node" ? Map.groupBy(this.list, (op) => op.node) : this.clients();
-    const shows = (list) => list.some((op) => this.proof.has(op.index));
-    this.lanes = [...groups].sort(([a, x], [b, y]) => shows(y) - shows(x) || numbersFirst(a, b)).map(([name, list]) => ({ name, list, rows: [] }));
+    const shows = (list) => list.find((op) => this.proof.has(op.index))?.invoked ?? Number.MAX_VALUE;
+    this.lanes = [...groups].sort(([a, x], [b, y]) => shows(x) - shows(y) || numbersFirst(a, b)).map(([name, list]) => ({ name, list, rows: [] }));
     let y = 0;
     for (const lane of this.lanes) {
       for (const op of lane.list) {
@@ -127,7 +128,8 @@ class Timeline {
     if (this.lanesBy === "node") return lane.name || "no node";
     const { from, to } = this.span;
     const inView = lane.list.filter((op) => this.place(op.invoked) <= to && (op.completed < 0 || this.place(op.completed) >= from));
-    return "process " + ([...new Set(inView.map((op) => op.process))].join(", ") || lane.name);
+    const processes = [...new Set(inView.map((op) => op.process))];
+    return `process ${processes[0] ?? lane.name}` + (processes.length > 1 ? ` (+${processes.length - 1})` : "");
   }
 
   x(t) {
@@ -163,9 +165,14 @@ class Timeline {
       if (lane.y + lane.height < scroll || lane.y > scroll + area.bottom - area.top) continue;
       for (const row of lane.rows) this.drawRow(c, area, row, area.top + row.y - scroll, late);
     }
-    for (const draw of late) draw();
     c.restore();
     this.drawStop(c, area);
+    c.save();
+    c.beginPath();
+    c.rect(area.left, area.top, area.right - area.left, area.bottom - area.top);
+    c.clip();
+    for (const draw of late) draw();
+    c.restore();
     if (this.list.length === 0) {
       c.font = font(13);
       c.fillStyle = colour("quiet");
@@ -223,12 +230,13 @@ class Timeline {
       const dim = this.proof.size > 0 && !proof && op !== this.selected;
       c.globalAlpha = dim ? 0.5 : 1;
       const next = i + 1 < row.ops.length ? this.x(row.ops[i + 1].invoked) : area.right;
-      if (proof || op === this.selected) {
+      if (!proof && op !== this.selected && right - left < 6 && next - right < 16) this.drawSpeck(c, op, left, right, y);
+      else if (proof || op === this.selected) {
         late.push(() => this.drawBar(c, op, left, right, tail, y) || this.drawLabel(c, area, op, left, right, Infinity, y, true));
       } else {
         this.drawBar(c, op, left, right, tail, y);
         this.drawLabel(c, area, op, left, right, next, y, false);
-        if (left > free) free = this.drawNumber(c, op, left, y);
+        if (left > free) free = this.drawNumber(c, area, op, left, y);
       }
       c.globalAlpha = 1;
     });
@@ -274,10 +282,18 @@ class Timeline {
     }
   }
 
+  // drawSpeck is a bar too small for its shape: fail is half as high.
+  drawSpeck(c, op, left, right, y) {
+    const height = op.type === "fail" ? barHeight / 2 : barHeight;
+    c.fillStyle = colour(op.type);
+    c.fillRect(left, y + 11 + barHeight - height, Math.max(1.5, right - left - 2.5), height);
+  }
+
   drawLabel(c, area, op, left, right, next, y, always) {
+    if (!always && Math.max(right - left, next - right) < 24) return;
     const text = this.labelOf(op);
     c.font = font(12, always ? 600 : 400);
-    const width = c.measureText(text).width;
+    const width = textWidth(c, text);
     const middle = y + 11 + barHeight / 2 + 0.5;
     const from = Math.max(left, area.left);
     c.fillStyle = colour("ink");
@@ -286,27 +302,35 @@ class Timeline {
     } else if (width + 8 < next - right || always) {
       const at = right + 5 + width > area.right ? Math.max(area.left + 2, left - width - 6) : right + 5;
       if (always) {
-        c.fillStyle = colour("card");
-        c.globalAlpha = 0.88;
-        c.fillRect(at - 2, middle - 8, width + 4, 16);
-        c.globalAlpha = 1;
+        this.halo(c, at, middle, width, 16);
         c.fillStyle = colour("ink");
       }
       c.fillText(text, at, middle);
     }
-    if (always) this.drawNumber(c, op, left, y);
+    if (always) this.drawNumber(c, area, op, left, y);
   }
 
   // drawNumber writes the place in the linearization above the bar, and says where the number ends.
-  drawNumber(c, op, left, y) {
+  drawNumber(c, area, op, left, y) {
     const number = this.order.get(op.index);
     const stuck = this.stuck.has(op.index);
     if (!number && !stuck) return -Infinity;
     c.font = font(10, stuck ? 700 : 400);
-    c.fillStyle = colour(stuck ? "invalid" : "quiet");
     const text = stuck ? "cannot be next" : String(number);
-    c.fillText(text, left, y + 5);
-    return left + c.measureText(text).width + 4;
+    const width = c.measureText(text).width;
+    const at = Math.max(Math.min(left, area.right - width - 4), area.left + 2);
+    if (stuck) this.halo(c, at, y + 5, width, 11);
+    c.fillStyle = colour(stuck ? "invalid" : "quiet");
+    c.fillText(text, at, y + 5);
+    return at + width + 4;
+  }
+
+  // halo clears what stands behind a text.
+  halo(c, x, middle, width, height) {
+    c.fillStyle = colour("card");
+    c.globalAlpha = 0.9;
+    c.fillRect(x - 2, middle - height / 2, width + 4, height);
+    c.globalAlpha = 1;
   }
 
   labelOf(op) {
