@@ -63,9 +63,12 @@ func (a *analysis) parts(g *graph) []*component {
 }
 
 // part copies the graph between some nodes, which are in ascending order. The scratch slice local may hold anything.
+//
+// Each transaction gets one more auxiliary node, which leads to it and to that of its process's next transaction. So the order of a
+// process takes a single edge too, however far it leads.
 func (a *analysis) part(g *graph, nodes, local []int32) *component {
 	txns := sort.Search(len(nodes), func(i int) bool { return int(nodes[i]) >= g.txns })
-	c := &component{txns: nodes[:txns], nodes: len(nodes), start: make([]uint32, 1, len(nodes)+1), after: make([]int32, txns)}
+	c := &component{txns: nodes[:txns], nodes: len(nodes) + txns, start: make([]uint32, 1, len(nodes)+txns+1), after: make([]int32, txns)}
 	for i, v := range nodes {
 		local[v] = int32(i)
 	}
@@ -79,10 +82,17 @@ func (a *analysis) part(g *graph, nodes, local []int32) *component {
 		}
 		if i < txns {
 			if heirs[i] != nobody {
-				c.edges = append(c.edges, pack(heirs[i], inProcess))
+				c.edges = append(c.edges, pack(int32(len(nodes))+heirs[i], inProcess))
 			}
 			at, _ := slices.BinarySearch(c.txns, a.after[v])
 			c.after[i] = int32(at)
+		}
+		c.start = append(c.start, uint32(len(c.edges)))
+	}
+	for i, heir := range heirs {
+		c.edges = append(c.edges, pack(int32(i), tail))
+		if heir != nobody {
+			c.edges = append(c.edges, pack(int32(len(nodes))+heir, tail))
 		}
 		c.start = append(c.start, uint32(len(c.edges)))
 	}

@@ -156,11 +156,14 @@ func (s *seeker) find(c class, v variant) (found *cycle, decided bool) {
 	if search.path.kinds == 0 {
 		search.path = search.exists
 	}
-	if v != realTime || s.has(kinds&variantKinds[realTime]) {
-		if found, decided = s.closedCycle(search); found != nil || v != realTime {
-			return found, decided
-		}
+	decided = true
+	if v == plain || s.has(kinds&variantKinds[v]) {
+		found, decided = s.closedCycle(search)
+	}
+	if found != nil || v != realTime {
+		return found, decided
 	}
 	rules := [...]rule{g0: anyRW, g1c: anyRW, gSingle: oneRW, gNonadjacent: apartRW, g2Item: anyRW}
-	return s.timedCycle(walk{kinds, rules[c]}), true
+	found = s.timedCycle(walk{kinds, rules[c]})
+	return found, decided || found != nil
 }

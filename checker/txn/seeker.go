@@ -60,6 +60,7 @@ func (s *seeker) closedCycle(q closed) (best *cycle, decided bool) {
 			return s.shorter(q.path, origins, rank, best)
 		}
 		o := origins[0]
+		*s.steps = max(*s.steps, int64(2*len(s.edges))) // one look at everything is always affordable
 		if found := s.around(q.path, o, rank, s.nodes); found != nil && (best == nil || len(found.edges) < len(best.edges)) {
 			best = found
 		}
@@ -151,6 +152,7 @@ func (s *seeker) timedCycle(w walk) *cycle {
 	if len(origins) == 0 {
 		return nil
 	}
+	*s.steps = max(*s.steps, int64(2*len(s.edges)))
 	best := s.backInTime(w, origins[0].node, reach, s.nodes)
 	for limit := 1; limit < 2*s.nodes; limit *= 2 {
 		round := limit
@@ -207,38 +209,46 @@ func (s *seeker) backInTime(w walk, v int32, reach []int32, limit int) *cycle {
 }
 
 // path searches breadth first for a pair that is a goal, over at most limit edges and pairs to keep. It gives that pair, or -1. Edges from auxiliary
-// nodes have no length.
+// nodes have no length, so at each depth it first follows those.
 func (s *seeker) path(w walk, from int32, limit int, goal, keep func(pair int32) bool) int32 {
 	s.search++
 	s.met[from] = s.search
 	here, there := append(s.level[0][:0], from), s.level[1][:0]
 	defer func() { s.level = [2][]int32{here, there} }()
-	for depth := 0; len(here) > 0 && depth <= limit; depth++ {
-		for i := 0; i < len(here); i++ { // grows by what auxiliary nodes lead to
-			v := here[i] >> 1
-			auxiliary := int(v) >= len(s.txns)
-			if depth == limit && !auxiliary {
+	txns := int32(len(s.txns))
+	follow := func(at int32, to *[]int32) (end int32) {
+		v := at >> 1
+		*s.steps -= int64(s.start[v+1] - s.start[v])
+		for _, e := range s.edges[s.start[v]:s.start[v+1]] {
+			state := w.step(at&1, e.kind())
+			pair := e.to()<<1 | state
+			if state < 0 || s.met[pair] == s.search || !keep(pair) {
 				continue
 			}
-			*s.steps -= int64(s.start[v+1] - s.start[v])
-			for _, e := range s.edges[s.start[v]:s.start[v+1]] {
-				state := w.step(here[i]&1, e.kind())
-				pair := e.to()<<1 | state
-				if state < 0 || s.met[pair] == s.search || !keep(pair) {
-					continue
-				}
-				s.met[pair], s.parent[pair] = s.search, arrival{here[i], e.kind()}
-				switch {
-				case goal(pair):
-					return pair
-				case auxiliary:
-					here = append(here, pair)
-				default:
-					there = append(there, pair)
+			s.met[pair], s.parent[pair] = s.search, arrival{at, e.kind()}
+			if goal(pair) {
+				return pair
+			}
+			*to = append(*to, pair)
+		}
+		return nobody
+	}
+	for depth := 0; len(here) > 0 && *s.steps >= 0; depth++ {
+		for i := 0; i < len(here); i++ { // here grows meanwhile
+			if here[i]>>1 >= txns {
+				if end := follow(here[i], &here); end >= 0 {
+					return end
 				}
 			}
-			if *s.steps < 0 {
-				return nobody
+		}
+		if depth == limit {
+			break
+		}
+		for _, at := range here {
+			if at>>1 < txns {
+				if end := follow(at, &there); end >= 0 {
+					return end
+				}
 			}
 		}
 		here, there = there, here[:0]

@@ -153,19 +153,23 @@ func (a *analysis) contact(e edge) contact {
 func (c contact) sentence(a *analysis) string {
 	l := c.link
 	key, old, next := a.names.keys[a.versions.key[l.from]], a.names.text(a.value[l.from]), a.names.text(a.value[l.to])
-	wrote := "wrote %s to"
+	did := "wrote"
 	if a.kind == ListAppend {
-		wrote = "appended %s to"
+		did = "appended"
 	}
+	if c.kind == wr {
+		return fmt.Sprintf("{to} read %s and saw %s there, which {from} %s", key, old, did)
+	}
+	grounds := a.grounds(l)
 	switch {
-	case c.kind == wr:
-		return fmt.Sprintf("{to} read %s and saw %s there, which {from} wrote", key, old)
+	case c.kind == ww && a.kind == ListAppend:
+		return fmt.Sprintf("{from} appended %s to %s, and {to} appended %s after it%s", old, key, next, grounds)
 	case c.kind == ww:
-		return fmt.Sprintf("{from} "+wrote+" %s, and {to} wrote %s after it%s", old, key, next, a.grounds(l))
+		return fmt.Sprintf("{from} wrote %s to %s, and {to} wrote %s after it%s", old, key, next, grounds)
 	case a.value[l.from] == noValue:
-		return fmt.Sprintf("{from} read %s while nothing was in it, so it missed %s, which {to} wrote%s", key, next, a.grounds(l))
+		return fmt.Sprintf("{from} read %s while nothing was in it, so it missed %s, which {to} %s%s", key, next, did, grounds)
 	}
-	return fmt.Sprintf("{from} read %s with %s as its newest value, so it missed %s, which {to} wrote after that%s", key, old, next, a.grounds(l))
+	return fmt.Sprintf("{from} read %s with %s as its newest value, so it missed %s, which {to} %s after that%s", key, old, next, did, grounds)
 }
 
 // grounds says why the order of two versions is known.
