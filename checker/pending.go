@@ -1,7 +1,7 @@
 package checker
 
 import (
-	"fmt"
+	"encoding/binary"
 	"slices"
 )
 
@@ -12,31 +12,37 @@ type resource struct {
 	spans []span
 }
 
-// useTable numbers multisets of used resources, kept as sorted lists.
+// useTable numbers multisets of used resources, kept as sorted lists. The empty one is 0.
 type useTable struct {
-	ids  map[string]int32
+	ids  map[string]int32 // by the list's bytes
 	sets [][]int32
+	more map[[2]int32]int32 // set, resource -> the set with one more of it
 }
 
-func (t *useTable) id(set []int32) int32 {
-	key := fmt.Sprint(set)
-	if id, ok := t.ids[key]; ok {
-		return id
-	}
-	if t.ids == nil {
-		t.ids = make(map[string]int32)
-	}
-	id := int32(len(t.sets))
-	t.ids[key] = id
-	t.sets = append(t.sets, set)
-	return id
+func newUseTable() useTable {
+	return useTable{ids: map[string]int32{"": 0}, sets: [][]int32{nil}, more: make(map[[2]int32]int32)}
 }
 
 // with is set used and one more of resource r.
 func (t *useTable) with(used, r int32) int32 {
-	set := t.sets[used]
-	at, _ := slices.BinarySearch(set, r)
-	return t.id(slices.Insert(slices.Clone(set), at, r))
+	step := [2]int32{used, r}
+	if id, ok := t.more[step]; ok {
+		return id
+	}
+	at, _ := slices.BinarySearch(t.sets[used], r)
+	set := slices.Insert(slices.Clone(t.sets[used]), at, r)
+	var key []byte
+	for _, r := range set {
+		key = binary.AppendUvarint(key, uint64(r))
+	}
+	id, ok := t.ids[string(key)]
+	if !ok {
+		id = int32(len(t.sets))
+		t.ids[string(key)] = id
+		t.sets = append(t.sets, set)
+	}
+	t.more[step] = id
+	return id
 }
 
 // count is how many of resource r are in set used.
@@ -49,8 +55,8 @@ func (t *useTable) count(used, r int32) int {
 
 // within says whether set a is contained in set b.
 func (t *useTable) within(a, b int32) bool {
-	if a == b || a == 0 {
-		return true
+	if a == b || a == 0 || len(t.sets[a]) > len(t.sets[b]) {
+		return a == b || a == 0
 	}
 	rest := t.sets[b]
 	for _, r := range t.sets[a] {
@@ -83,7 +89,6 @@ func (s *search) detours(f *frame, limit int32) []detour {
 	var found []detour
 	head := int32(len(s.ops))
 	for _, at := range s.stops(f, limit) {
-		s.steps++
 		last := s.pending[at.by[len(at.by)-1]].call
 		for i := s.next[head]; i != head && s.ops[i].call < limit; i = s.next[i] {
 			next, ok := s.model.Step(s.states.values[at.state], s.ops[i].Call)
@@ -114,10 +119,10 @@ func (s *search) stops(f *frame, limit int32) []stop {
 	all := []stop{{state: f.state, before: f.state, used: f.used}}
 	for k := 0; k < len(all); k++ {
 		from := all[k]
+		if s.steps += len(s.pending); s.steps > s.budget {
+			return nil
+		}
 		for r := range s.pending {
-			if s.steps++; s.steps > s.budget {
-				return nil
-			}
 			res, r := &s.pending[r], int32(r)
 			have := s.uses.count(from.used, r)
 			if have == len(res.spans) || res.spans[have].call > limit {
@@ -128,6 +133,7 @@ func (s *search) stops(f *frame, limit int32) []stop {
 				continue
 			}
 			to := stop{state: s.states.id(next), before: from.state, used: s.uses.with(from.used, r)}
+			s.steps += len(all)
 			if !slices.ContainsFunc(all, func(o stop) bool { return o.state == to.state && s.uses.within(o.used, to.used) }) {
 				to.by = append(slices.Clip(from.by), r)
 				all = append(all, to)

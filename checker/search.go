@@ -97,7 +97,10 @@ type finding struct {
 	stuck   []span // invalid: the completed operations that could have come next
 }
 
-// find searches at most budget steps. A step is one configuration visited, or one detour by way of pending operations looked at.
+// visitSteps is what a configuration counts: it needs memory, which nothing else does.
+const visitSteps = 16
+
+// find searches at most budget steps, a step being one comparison.
 func find(ctx context.Context, m Model, ops []op, budget int) finding {
 	s := newSearch(m, ops)
 	s.budget = budget
@@ -129,7 +132,7 @@ func find(ctx context.Context, m Model, ops []op, budget int) finding {
 }
 
 func newSearch(m Model, ops []op) *search {
-	s := &search{model: m, seen: make(map[config]int32), visits: make([]visit, 1), best: reach{explained: -1}}
+	s := &search{model: m, seen: make(map[config]int32), visits: make([]visit, 1), uses: newUseTable(), best: reach{explained: -1}}
 	resources := make(map[Call]int)
 	for _, o := range ops {
 		if !o.Pending {
@@ -159,7 +162,7 @@ func newSearch(m Model, ops []op) *search {
 
 // run goes depth first, with its own stack since histories are long.
 func (s *search) run(ctx context.Context) Verdict {
-	s.arrive(config{state: s.states.id(s.model.Init)}, s.uses.id(nil), 0)
+	s.arrive(config{state: s.states.id(s.model.Init)}, 0, 0)
 	for len(s.stack) > 0 {
 		f := &s.stack[len(s.stack)-1]
 		if int(f.explained) == len(s.ops) {
@@ -244,7 +247,7 @@ func (s *search) retreat(n int) {
 // arrive enters a configuration, unless nothing can come of it that did not come of an earlier one. The path had
 // length placed before.
 func (s *search) arrive(c config, used int32, placed int) {
-	s.steps++
+	s.steps += visitSteps
 	c = s.placePure(c)
 	if s.visited(c, used) {
 		s.retreat(placed)
@@ -287,6 +290,7 @@ func (s *search) placePure(c config) config {
 func (s *search) visited(c config, used int32) bool {
 	latest := s.seen[c]
 	for v := latest; v != 0; v = s.visits[v].earlier {
+		s.steps++
 		if s.uses.within(s.visits[v].used, used) {
 			return true
 		}

@@ -1,0 +1,34 @@
+package checker
+
+import (
+	"context"
+	"math/rand/v2"
+	"testing"
+)
+
+// BenchmarkRegister judges histories of one key, of the shapes in which other checkers were measured.
+func BenchmarkRegister(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		shape
+	}{
+		{"few-values/5-clients", shape{operations: 50_000, clients: 5, values: 5, cas: true, observe: true}},
+		{"few-values/20-clients", shape{operations: 50_000, clients: 20, values: 5, cas: true, observe: true}},
+		{"few-values/20-clients/info", shape{operations: 50_000, clients: 20, values: 5, cas: true, observe: true, info: 0.01}},
+		{"few-values/unobserved/20-clients/info", shape{operations: 50_000, clients: 20, values: 5, cas: true, info: 0.01}},
+		{"cas-unique/20-clients/info", shape{operations: 50_000, clients: 20, cas: true, observe: true, info: 0.01}},
+		{"plain-unique/20-clients/info", shape{operations: 50_000, clients: 20, info: 0.01}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			h := draw(rand.New(rand.NewPCG(7, 7)), c.shape)
+			b.ReportAllocs()
+			for b.Loop() {
+				r := Linearizable{Model: Register()}.Check(context.Background(), h)
+				if r.Verdict != Valid {
+					b.Fatalf("%s: %s", r.Verdict, r.Summary)
+				}
+				b.ReportMetric(float64(r.Counts["steps"]), "steps")
+			}
+		})
+	}
+}

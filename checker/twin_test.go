@@ -1,0 +1,157 @@
+package checker
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"rift/harness/history"
+)
+
+// bruteForce is the slow twin of every method: it tries all orders, one after the other.
+func bruteForce(m Model, ops []op) bool {
+	var rest func(state any, ops []op) bool
+	rest = func(state any, ops []op) bool {
+		first := int32(never)
+		for _, o := range ops {
+			first = min(first, o.ret)
+		}
+		if first == never {
+			return true // what is left may never happen
+		}
+		for i, o := range ops {
+			if o.call > first {
+				continue
+			}
+			if next, ok := m.Step(state, o.Call); ok {
+				others := append(append([]op(nil), ops[:i]...), ops[i+1:]...)
+				if rest(next, others) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	return rest(m.Init, ops)
+}
+
+// opsOf decodes a history of one key.
+func opsOf(t testing.TB, m Model, h history.History) (object, []op) {
+	t.Helper()
+	v := view{h}
+	all, err := v.spans()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ops, err := m.decode(v, all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return object{spans: all}, ops
+}
+
+// histories is how many random histories each comparison draws: enough for every run, and as many as
+// RIFT_HISTORIES_COUNT says in the long one.
+func histories(t testing.TB, usual int) int {
+	if s := os.Getenv("RIFT_HISTORIES_COUNT"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			t.Fatalf("RIFT_HISTORIES_COUNT: %v", err)
+		}
+		return n
+	}
+	return usual
+}
+
+// lines is a history for people to read in a failing test.
+func lines(h history.History) string {
+	var b strings.Builder
+	for _, o := range h {
+		fmt.Fprintf(&b, "%s\n", o.AppendJSON(nil))
+	}
+	return b.String()
+}
+
+// randomShape is what the comparisons draw from: small, crowded, and often wrong.
+func randomShape(r *rand.Rand) shape {
+	s := shape{
+		operations: 3 + r.IntN(7), clients: 2 + r.IntN(4), values: r.IntN(4), cas: r.IntN(3) > 0, observe: r.IntN(2) > 0,
+		info: r.Float64() * 0.5, fail: r.Float64() * 0.1,
+	}
+	if r.IntN(2) == 0 {
+		s.wrong = 0.2 + r.Float64()*0.6
+	}
+	return s
+}
+
+// TestMethodsAgree compares every method with brute force on random histories.
+func TestMethodsAgree(t *testing.T) {
+	m := Register()
+	r := rand.New(rand.NewPCG(1, 2))
+	tally := make(map[string]int)
+	for range histories(t, 40_000) {
+		h := draw(r, randomShape(r))
+		o, ops := opsOf(t, m, h)
+		want := Invalid
+		if bruteForce(m, ops) {
+			want = Valid
+		}
+		tally[want.String()]++
+		f := find(context.Background(), m, ops, DefaultSteps)
+		if f.verdict != want {
+			t.Fatalf("search says %s, brute force %s:\n%s", f.verdict, want, lines(h))
+		}
+		if f.verdict == Invalid {
+			checkFinding(t, m, ops, f, h)
+		}
+		for _, g := range m.gears {
+			d := g.decide(view{h}, o)
+			if d.verdict != Unknown && d.verdict != want {
+				t.Fatalf("%s says %s, brute force %s:\n%s", g.name, d.verdict, want, lines(h))
+			}
+			tally[g.name+" "+d.verdict.String()]++
+		}
+	}
+	t.Log(tally)
+	if tally["valid"] < tally["invalid"]/10 || tally["invalid"] < tally["valid"]/10 {
+		t.Errorf("lopsided histories prove little: %v", tally)
+	}
+}
+
+// checkFinding holds what a search says about a violation against brute force: up to the culprit's completion nothing explains
+// the answers, right before it something does, and the order found is one that the model allows.
+func checkFinding(t *testing.T, m Model, ops []op, f finding, h history.History) {
+	t.Helper()
+	upTo := func(cut int32) []op {
+		var prefix []op
+		for _, o := range ops {
+			if o.ret > cut {
+				o.ret = never
+			}
+			if o.call <= cut {
+				prefix = append(prefix, o)
+			}
+		}
+		return prefix
+	}
+	if bruteForce(m, upTo(f.culprit.ret)) || !bruteForce(m, upTo(f.culprit.ret-1)) {
+		t.Fatalf("the shortest violating prefix does not end at %d:\n%s", f.culprit.ret, lines(h))
+	}
+	state := m.Init
+	for _, s := range f.order {
+		for _, o := range ops {
+			if o.call != s.call {
+				continue
+			}
+			next, ok := m.Step(state, o.Call)
+			if !ok {
+				t.Fatalf("the order found breaks at %d:\n%s", s.call, lines(h))
+			}
+			state = next
+		}
+	}
+}
