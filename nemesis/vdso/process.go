@@ -23,6 +23,22 @@ type Process struct {
 	mu sync.Mutex // held while the blocks change
 }
 
+// Able says why the clocks of processes cannot be skewed on this machine; nil if they can. It needs no rights, and so does
+// not tell whether they suffice.
+func Able() error {
+	mem, err := os.Open("/proc/self/mem")
+	if err != nil {
+		return err
+	}
+	defer mem.Close()
+	img, err := readImage(os.Getpid(), mem)
+	if err != nil {
+		return err
+	}
+	_, err = newShim(&img, img.start)
+	return err
+}
+
 // Attach makes the clocks of a process ready to be skewed; they stay true. The process stands still for it, for a millisecond
 // or so. If an earlier Attach, by this program or another, left its shim there, it is used as it is, skew and all, and
 // nothing stands still. The errors are ErrUnsupported, ErrGone, and those of lacking rights.

@@ -65,6 +65,12 @@ func near(t *testing.T, what string, got, want, within time.Duration) {
 	}
 }
 
+func TestAble(t *testing.T) {
+	if err := Able(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestAttachKeepsClocksTrue(t *testing.T) {
 	c := startChild(t, "idle")
 	p := c.attach()

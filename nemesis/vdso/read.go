@@ -25,12 +25,16 @@ func (p *Process) Read() (Reading, error) {
 		if _, _, err := p.blocks(); err != nil {
 			return err // not the program that we attached to
 		}
+		at, err := hostClock(monotonic)
+		if err != nil {
+			return err
+		}
 		wallOff, wallError, err := p.compare(s, wall)
 		if err != nil {
 			return err
 		}
 		monotonicOff, monotonicError, err := p.compare(s, monotonic)
-		r = Reading{Wall: wallOff, Monotonic: monotonicOff, Error: max(wallError, monotonicError)}
+		r = Reading{At: time.Duration(at), Wall: wallOff, Monotonic: monotonicOff, Error: max(wallError, monotonicError)}
 		return err
 	})
 	if err != nil {

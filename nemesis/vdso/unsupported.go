@@ -5,6 +5,9 @@ package vdso
 // Process is a process whose clocks can be skewed: none on this platform.
 type Process struct{}
 
+// Able returns ErrUnsupported.
+func Able() error { return ErrUnsupported }
+
 // Attach returns ErrUnsupported.
 func Attach(pid int) (*Process, error) { return nil, ErrUnsupported }
 

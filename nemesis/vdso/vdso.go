@@ -62,8 +62,9 @@ type Skew struct {
 	Monotonic Clock // CLOCK_MONOTONIC, its coarse and raw forms, and CLOCK_BOOTTIME
 }
 
-// Reading is what a process saw of its clocks at one instant, against the host's.
+// Reading is what a process saw of its clocks, the two asked some microseconds apart, against the host's.
 type Reading struct {
+	At        time.Duration // when it was made, on the host's monotonic clock
 	Wall      time.Duration // the process's wall clock minus the host's
 	Monotonic time.Duration // the process's monotonic clock minus the host's
 	Error     time.Duration // each of the two is at most this far from the truth
