@@ -86,6 +86,7 @@ type Kind struct {
 var Kinds = []Kind{
 	killKind,
 	pauseKind,
+	clockKind,
 }
 
 // Skip is the evidence of a fault that had nothing to hit.
