@@ -10,12 +10,14 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
 	dockerclient "github.com/docker/docker/client"
 	mobycontainer "github.com/moby/moby/api/types/container"
 	mobynetwork "github.com/moby/moby/api/types/network"
 	"github.com/testcontainers/testcontainers-go"
+	tclog "github.com/testcontainers/testcontainers-go/log"
 	tcnetwork "github.com/testcontainers/testcontainers-go/network"
 
 	"rift/nemesis"
@@ -69,6 +71,7 @@ func NewDocker(ctx context.Context, o HostsOptions) (*Docker, error) {
 	if err != nil {
 		return nil, err
 	}
+	tclog.SetDefault(quiet{o.Log})
 	return &Docker{
 		tag: o.Tag, dir: o.Dir, data: o.Data, log: o.Log, engine: engine,
 		images: make(map[string]string), containers: make(map[string]*dockerNode),
@@ -211,7 +214,7 @@ func (d *Docker) Start(ctx context.Context, node string) error {
 	if err != nil {
 		return err
 	}
-	id := n.container.GetContainerID()
+	id, began := n.container.GetContainerID(), time.Now()
 	if err := d.engine.ContainerStart(ctx, id, container.StartOptions{}); err != nil {
 		return fmt.Errorf("start %s: %w", node, err)
 	}
@@ -226,7 +229,7 @@ func (d *Docker) Start(ctx context.Context, node string) error {
 	if err != nil {
 		return fmt.Errorf("start %s: %w", node, err)
 	}
-	logs, err := followLogs(d.engine, id, seen.State.StartedAt, d.logFile(node), d.log)
+	logs, err := followLogs(d.engine, id, began, d.logFile(node), d.log)
 	if err != nil {
 		return fmt.Errorf("follow the log of %s: %w", node, err)
 	}

@@ -22,10 +22,11 @@ type logFollower struct {
 	cancel context.CancelFunc
 }
 
-// followLogs starts to copy. since is the start of this life, as the engine writes it.
-func followLogs(engine *dockerclient.Client, id, since, path string, log *slog.Logger) (*logFollower, error) {
+// followLogs starts to copy. began is before the start of this life, and after the end of the one before. The engine stamps
+// lines with this machine's clock, since images and data are bound from here.
+func followLogs(engine *dockerclient.Client, id string, began time.Time, path string, log *slog.Logger) (*logFollower, error) {
 	ctx, cancel := context.WithCancel(context.Background())
-	output, err := engine.ContainerLogs(ctx, id, container.LogsOptions{ShowStdout: true, ShowStderr: true, Follow: true, Since: since})
+	output, err := engine.ContainerLogs(ctx, id, container.LogsOptions{ShowStdout: true, ShowStderr: true, Follow: true, Since: began.Format(time.RFC3339Nano)})
 	if err != nil {
 		cancel()
 		return nil, err

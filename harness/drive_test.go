@@ -16,8 +16,10 @@ import (
 // clientFunc is a client whose every call goes to one function.
 type clientFunc func(ctx context.Context, op history.Op) (json.RawMessage, error)
 
-func (f clientFunc) Invoke(ctx context.Context, op history.Op) (json.RawMessage, error) { return f(ctx, op) }
-func (clientFunc) Close() error                                                         { return nil }
+func (f clientFunc) Invoke(ctx context.Context, op history.Op) (json.RawMessage, error) {
+	return f(ctx, op)
+}
+func (clientFunc) Close() error { return nil }
 
 // driveInto drives g with that client, and gives what was recorded, read back from the disk.
 func driveInto(t *testing.T, ctx context.Context, d *driver, g gen.Generator, workers int) history.History {

@@ -1,0 +1,131 @@
+package harness
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"rift/harness/history"
+)
+
+// needDocker gives a tag, where Docker answers. What carries the tag is swept away when the test ends.
+func needDocker(t *testing.T) (tag string) {
+	t.Helper()
+	engine, err := DockerEngine(t.Context())
+	if err != nil {
+		if os.Getenv(requireAll) == "1" {
+			t.Fatal(err)
+		}
+		t.Skip("NOT TESTED with containers: ", err)
+	}
+	engine.Close()
+	owner, err := Claim()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := owner.Release(); err != nil {
+			t.Error(err)
+		}
+		if _, err := Sweep(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return owner.Tag
+}
+
+// buildEcho builds the echo program as a static one.
+func buildEcho(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "echo")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", program, "./testdata/echo")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return program
+}
+
+// startContainers starts echo nodes in containers, and waits until they answer.
+func startContainers(t *testing.T, tag, dir string, names ...string) (*Docker, []Node) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Join(dir, history.NodesDir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	d, err := NewDocker(t.Context(), HostsOptions{Tag: tag, Dir: dir, Data: filepath.Join(dir, "data"), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nodes, err := d.Create(t.Context(), names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, launches := buildEcho(t), make(map[string]Launch)
+	for _, name := range names {
+		launches[name] = Launch{Program: program, Args: []string{name}}
+	}
+	if err := d.Prepare(t.Context(), launches); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range nodes {
+		if err := d.Start(t.Context(), n.Name); err != nil {
+			t.Fatal(err)
+		}
+		awaitEcho(t, n)
+	}
+	return d, nodes
+}
+
+func TestDockerRunsNodes(t *testing.T) {
+	tag, dir := needDocker(t), t.TempDir()
+	d, nodes := startContainers(t, tag, dir, "n1", "n2")
+	before, up := d.Host("n2")
+	if !up || before.IP != nodes[1].IP || before.PID <= 0 {
+		t.Fatalf("host of n2: %+v, up %t", before, up)
+	}
+	for range 2 { // killing what is down does no harm
+		if err := d.Kill(t.Context(), "n2"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if h, up := d.Host("n2"); up {
+		t.Errorf("n2 is up after its kill: %+v", h)
+	}
+	if err := d.Start(t.Context(), "n2"); err != nil {
+		t.Fatal(err)
+	}
+	awaitEcho(t, nodes[1])
+	if after, up := d.Host("n2"); !up || after.PID == before.PID || after.IP != before.IP {
+		t.Errorf("n2 was %+v and is %+v", before, after)
+	}
+	if err := d.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.ReadFile(nodeLog(dir, "n2"))
+	if err != nil || strings.Count(string(log), "n2 listens\n") != 2 {
+		t.Errorf("log of n2: %q, error %v; want both its lives in it", log, err)
+	}
+	checkNothingLeft(t, tag)
+}
+
+func TestSweepRemovesWhatADeadRunLeftInDocker(t *testing.T) {
+	tag := needDocker(t)
+	startContainers(t, tag+"x", t.TempDir(), "n1") // a tag that nobody holds: its run is dead
+	removed, err := Sweep(t.Context())
+	if err != nil || !strings.Contains(strings.Join(removed, ","), "container "+tag+"x-n1") {
+		t.Errorf("removed %q, error %v", removed, err)
+	}
+	checkNothingLeft(t, tag+"x")
+}
+
+func TestADynamicProgramIsRefusedWithAReason(t *testing.T) {
+	needDocker(t)
+	_, err := buildImage(t.Context(), nil, Launch{Program: "/bin/sh"})
+	if err == nil || !strings.Contains(err.Error(), "CGO_ENABLED=0") {
+		t.Errorf("got %v", err)
+	}
+}
