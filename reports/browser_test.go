@@ -137,11 +137,11 @@ func draw(t testing.TB, run *history.Run, rep checker.Report) string {
 var settled = chromedp.Evaluate[chromedp.Void](
 	`new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`, chromedp.EvalAwaitPromise)
 
-// medium sets what the page believes of its reader: "light" or "dark".
-func medium(scheme string) chromedp.Action[chromedp.Void] {
+// medium sets what the page believes of its reader: "screen" or "print", "light" or "dark".
+func medium(media, scheme string) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		features := []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}
-		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: features})
+		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: media, Features: features})
 		return err
 	})
 }
@@ -166,12 +166,17 @@ func TestPictures(t *testing.T) {
 		address := draw(t, run, rep)
 		for _, scheme := range []string{"light", "dark"} {
 			for _, width := range []int64{1280, 800} {
-				b.do(t, chromedp.EmulateViewport(width, 860), medium(scheme), chromedp.Navigate(address), settled)
+				b.do(t, chromedp.EmulateViewport(width, 860), medium("screen", scheme), chromedp.Navigate(address), settled)
 				shot := fmt.Sprintf("%s-%s-%d", name, scheme, width)
 				keep(shot+".png", value(t, b, chromedp.FullScreenshot(100)))
-				keep(shot+"-timeline.png", value(t, b, chromedp.Screenshot(chromedp.CSS("#timeline"))))
+				keep(shot+"-top.png", value(t, b, chromedp.CaptureScreenshot()))
+				for _, section := range []string{"timeline", "plots", "leaders", "faults"} {
+					keep(shot+"-"+section+".png", value(t, b, chromedp.Screenshot(chromedp.CSS("#"+section))))
+				}
 			}
 		}
+		b.do(t, medium("print", "dark"), chromedp.EmulateViewport(760, 860), chromedp.Evaluate[chromedp.Void](`dispatchEvent(new Event("beforeprint"))`), settled)
+		keep(name+"-print.png", value(t, b, chromedp.FullScreenshot(100)))
 		keep(name+".pdf", value(t, b, chromedp.PrintToPDF()))
 	}
 	b.noProblems(t)
@@ -236,8 +241,8 @@ func TestFigures(t *testing.T) {
 		t.Skip("RIFT_FIGURES is not set")
 	}
 	b := newBrowser(t)
-	for _, pace := range []time.Duration{60 * time.Millisecond, 4 * time.Millisecond, 400 * time.Microsecond} {
-		s := scenario{name: "stale", keys: 200, workers: 40, length: 62 * time.Second, pace: pace, broken: 3}
+	for _, pace := range []time.Duration{60 * time.Millisecond, 4 * time.Millisecond, 500 * time.Microsecond} {
+		s := scenario{name: "stale", keys: 200, workers: 80, length: 62 * time.Second, pace: pace, broken: 3}
 		run, rep := s.run()
 		began := time.Now()
 		address := draw(t, run, rep)

@@ -58,6 +58,21 @@ func args(m map[string]string) string {
 	return " (" + pairs(m) + ")"
 }
 
+// maxFaults bounds the table of faults.
+const maxFaults = 400
+
+// worthShowing are all faults, or of a long run those that were not proven and the first of the others.
+func worthShowing(list []fault) (shown []fault, omitted int) {
+	for _, f := range list {
+		if f.State == faultProven && len(shown) >= maxFaults {
+			omitted++
+			continue
+		}
+		shown = append(shown, f)
+	}
+	return shown, omitted
+}
+
 // newFault sums up the steps of one fault. Without a heal it lasted until the run's end.
 func newFault(p history.PlannedFault, planned string, steps []history.Evidence, end time.Duration) fault {
 	f := fault{ID: p.ID, Kind: p.Kind, Planned: planned, Label: p.Kind, State: faultMissing, End: end}

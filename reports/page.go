@@ -23,13 +23,16 @@ type pageData struct {
 	Omitted   int // further anomalies, which are in results.json only
 	Latencies []series
 	Reigns    []reign
-	Faults    []fault
+	Faults    []fault // of which OmittedFaults proven ones are left out
 	Tallies   []tally
-	Results   []checker.Result
-	Logs      []excerpt
-	Plan      history.Plan
-	Phases    []history.Phase
-	Data      data
+
+	OmittedFaults int
+
+	Results []result
+	Logs    []excerpt
+	Plan    history.Plan
+	Phases  []history.Phase
+	Data    data
 }
 
 // violation is an anomaly with its place on the timeline and the operations that show it.
@@ -84,12 +87,13 @@ func newPage(run *history.Run, rep checker.Report) pageData {
 		Verdict: rep.Verdict, Reason: rep.Reason, Gloss: gloss(rep.Verdict),
 		Facts: facts(run), Commands: commands(run), Notes: slices.Concat(rep.Notes, run.Problems),
 		Omitted: len(found) - len(shown),
-		Faults:  list, Tallies: tallies(list),
-		Results: rep.Results, Plan: run.Plan, Phases: run.Phases,
+		Tallies: tallies(list),
+		Results: shorten(rep.Results), Plan: run.Plan, Phases: run.Phases,
 	}
 	if err != nil {
 		p.Notes = append(p.Notes, fmt.Sprintf("The operations cannot be drawn: %v.", err))
 	}
+	p.Faults, p.OmittedFaults = worthShowing(list)
 	drawn := plot(ops, run.Length())
 	p.Latencies = drawn.Series
 	p.Data = data{

@@ -11,12 +11,12 @@ import (
 // How many operations a page gets. Up to allOps all of them; of a longer history the violations' own without
 // limit, then nearOps around each of the first violations, then an even sample.
 const (
-	allOps       = 6000
-	nearOps      = 1200
-	sampledOps   = 3000
-	maxNear      = 4 // violations that get their surroundings
+	allOps       = 5000
+	nearOps      = 1000
+	sampledOps   = 2500
+	maxNear      = 3 // violations that get their surroundings
 	longValue    = 2000
-	shortValue   = 160
+	shortValue   = 120
 	maxAnomalies = 40 // violations that are shown; the others are counted
 )
 

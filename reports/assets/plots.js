@@ -4,7 +4,7 @@ const run = new Span(0, data.length);
 const gutter = { left: 64, right: 16 };
 const quantileStyles = [
   { name: "p50", colour: "p50", dash: [] }, { name: "p90", colour: "p90", dash: [7, 3] },
-  { name: "p99", colour: "p99", dash: [3, 3] }, { name: "p99.9", colour: "p999", dash: [1, 3] },
+  { name: "p99", colour: "p99", dash: [8, 3, 2, 3] }, { name: "p99.9", colour: "p999", dash: [2, 2] },
 ];
 const outcomes = [
   { name: "ok", colour: "ok", dash: [] }, { name: "fail", colour: "fail", dash: [6, 3] }, { name: "info", colour: "info", dash: [2, 3] },
@@ -91,11 +91,18 @@ class Panel {
   }
 }
 
+// swatch is a line of the legend, drawn with the same dashes as in the plot.
 function swatch(style) {
-  const line = style.dash.length === 0 ? "solid" : style.dash[0] > 4 ? "dashed" : "dotted";
-  const mark = element("i");
-  mark.style.borderTop = `2px ${line} var(--${style.colour})`;
-  return element("span", { className: "swatch" }, mark, style.name);
+  const svg = (tag, attributes) => {
+    const e = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) e.setAttribute(name, value);
+    return e;
+  };
+  const line = svg("line", { x1: 0, x2: 26, y1: 4, y2: 4, "stroke-width": 2, "stroke-dasharray": style.dash.join(" ") });
+  line.style.stroke = `var(--${style.colour})`;
+  const drawing = svg("svg", { width: 26, height: 8, "aria-hidden": "true" });
+  drawing.append(line);
+  return element("span", { className: "swatch" }, drawing, style.name);
 }
 
 const bucketAt = (t) => Math.floor(t / data.plots.bucket);

@@ -230,9 +230,10 @@ class Timeline {
       const dim = this.proof.size > 0 && !proof && op !== this.selected;
       c.globalAlpha = dim ? 0.5 : 1;
       const next = i + 1 < row.ops.length ? this.x(row.ops[i + 1].invoked) : area.right;
+      const crowded = i + 1 < row.ops.length && this.proof.has(row.ops[i + 1].index);
       if (!proof && op !== this.selected && right - left < 6 && next - right < 16) this.drawSpeck(c, op, left, right, y);
       else if (proof || op === this.selected) {
-        late.push(() => this.drawBar(c, op, left, right, tail, y) || this.drawLabel(c, area, op, left, right, Infinity, y, true));
+        late.push(() => this.drawBar(c, op, left, right, tail, y) || this.drawLabel(c, area, op, left, right, crowded ? next : area.right, y, true));
       } else {
         this.drawBar(c, op, left, right, tail, y);
         this.drawLabel(c, area, op, left, right, next, y, false);
@@ -300,7 +301,7 @@ class Timeline {
     if (width + 10 < Math.min(right, area.right) - from && !(always && op.type !== "ok")) {
       c.fillText(text, from + 5, middle);
     } else if (width + 8 < next - right || always) {
-      const at = right + 5 + width > area.right ? Math.max(area.left + 2, left - width - 6) : right + 5;
+      const at = always && right + width + 8 > next ? Math.max(area.left + 2, left - width - 6) : right + 5;
       if (always) {
         this.halo(c, at, middle, width, 16);
         c.fillStyle = colour("ink");
