@@ -1,0 +1,204 @@
+package checker
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"rift/harness/history"
+)
+
+// What Evidence asks for if nothing else is given.
+const (
+	DefaultLeastOperations = 100 // operations that succeeded in the whole run
+	DefaultLeastUnderFault = 20  // of these, while a fault was on
+)
+
+// Evidence tells whether the run put the system to the test: every planned kind of fault was proven to bite at least once,
+// faults were taken out again, and enough operations succeeded, also while faults were on. A run that falls short
+// proves nothing about the system, so the verdict is unknown; it is never invalid.
+type Evidence struct {
+	Plan            history.Plan
+	Evidence        []history.Evidence
+	Phases          []history.Phase
+	LeastOperations int // 0: DefaultLeastOperations
+	LeastUnderFault int // 0: DefaultLeastUnderFault
+}
+
+// biting is what became of the planned faults of one kind.
+type biting struct {
+	kind                             string
+	planned, proven, skipped, failed int
+	on                               []interval
+	why                              string // the last reason why one did not bite
+}
+
+// interval is a time in which a fault was on.
+type interval struct{ from, to time.Duration }
+
+// Check implements Checker.
+func (e Evidence) Check(_ context.Context, h history.History) Result {
+	r := Result{Checker: "evidence", Counts: map[string]int{}, Table: &Table{
+		Columns: []string{"fault", "planned", "proven", "skipped", "failed", "time on", "operations that succeeded meanwhile"},
+	}}
+	kinds, problems := e.kinds()
+	var all []interval
+	for _, k := range kinds {
+		all = append(all, k.on...)
+		r.Counts["faults_planned"] += k.planned
+		r.Counts["faults_proven"] += k.proven
+		r.Table.Rows = append(r.Table.Rows, []string{k.kind, strconv.Itoa(k.planned), strconv.Itoa(k.proven), strconv.Itoa(k.skipped),
+			strconv.Itoa(k.failed), lasting(length(k.on)), strconv.Itoa(succeeded(h, k.on))})
+		if k.proven == 0 {
+			problems = append(problems, k.toothless())
+		}
+	}
+	ok, under := succeeded(h, []interval{{0, history.Never}}), succeeded(h, all)
+	r.Counts["ok"], r.Counts["ok_under_faults"] = ok, under
+	least, leastUnder := or(e.LeastOperations, DefaultLeastOperations), or(e.LeastUnderFault, DefaultLeastUnderFault)
+	if ok < least {
+		problems = append(problems, fmt.Sprintf("only %s succeeded, where at least %d are asked for", count(ok, "operation"), least))
+	} else if len(kinds) > 0 && under < leastUnder {
+		problems = append(problems, fmt.Sprintf("only %s succeeded while faults were on, where at least %d are asked for", count(under, "operation"), leastUnder))
+	}
+	if len(problems) > 0 {
+		r.Summary = fmt.Sprintf("The run proves too little: %s.", strings.Join(problems, "; "))
+		return r
+	}
+	r.Verdict = Valid
+	r.Summary = fmt.Sprintf("%s succeeded; no faults were asked for.", count(ok, "operation"))
+	if len(kinds) > 0 {
+		r.Summary = fmt.Sprintf("Every kind of fault was shown to bite (%d of %s), and %s succeeded while faults were on.",
+			r.Counts["faults_proven"], count(r.Counts["faults_planned"], "fault"), count(under, "operation"))
+	}
+	return r
+}
+
+func or(given, usual int) int {
+	if given == 0 {
+		return usual
+	}
+	return given
+}
+
+// kinds matches the planned faults with what was measured. The problems are faults that were still on at the end.
+func (e Evidence) kinds() (kinds []biting, problems []string) {
+	steps := make(map[int][]history.Evidence)
+	end := time.Duration(0)
+	for _, s := range e.Evidence {
+		steps[s.Fault] = append(steps[s.Fault], s)
+		end = max(end, s.Time+s.Took)
+	}
+	for _, p := range e.Phases {
+		end = max(end, p.End)
+	}
+	for _, planned := range e.Plan.Faults {
+		at := slices.IndexFunc(kinds, func(k biting) bool { return k.kind == planned.Kind })
+		if at < 0 {
+			at, kinds = len(kinds), append(kinds, biting{kind: planned.Kind})
+		}
+		k := &kinds[at]
+		k.planned++
+		on, healed := k.follow(steps[planned.ID], end)
+		if on != (interval{}) {
+			k.on = append(k.on, on)
+		}
+		if problem := unhealed(planned, steps[planned.ID], healed, on); problem != "" {
+			problems = append(problems, problem)
+		}
+	}
+	return kinds, problems
+}
+
+// follow goes through one fault's steps, and gives the time in which it was proven to be on.
+func (k *biting) follow(steps []history.Evidence, end time.Duration) (on interval, healed bool) {
+	for _, s := range steps {
+		switch {
+		case s.Step == history.StepInject && s.Proven:
+			k.proven++
+			on = interval{s.Time + s.Took, end}
+		case s.Step == history.StepInject && s.Skipped:
+			k.skipped++
+			k.why = s.Summary
+		case s.Step == history.StepInject:
+			k.failed++
+			k.why = s.Error
+			if k.why == "" {
+				k.why = s.Summary
+			}
+		case s.Step == history.StepHeal && s.Error == "":
+			healed = true
+			on.to = min(on.to, s.Time)
+		}
+	}
+	return on, healed
+}
+
+// unhealed says what is wrong with a fault that bit and was never taken out.
+func unhealed(planned history.PlannedFault, steps []history.Evidence, healed bool, on interval) string {
+	if healed || on == (interval{}) {
+		return ""
+	}
+	why := "nothing says that it was healed"
+	for _, s := range steps {
+		if s.Step == history.StepHeal && s.Error != "" {
+			why = s.Error
+		}
+	}
+	return fmt.Sprintf("fault %d, %s, was still on at the end (%s)", planned.ID, planned.Kind, why)
+}
+
+// toothless says that no fault of the kind was proven to bite, and why.
+func (k *biting) toothless() string {
+	switch {
+	case k.failed+k.skipped == 0:
+		return fmt.Sprintf("no %s was ever put in, of %d planned", k.kind, k.planned)
+	case k.why == "":
+		return fmt.Sprintf("no %s was shown to bite, of %d planned", k.kind, k.planned)
+	}
+	return fmt.Sprintf("no %s was shown to bite, of %d planned (%s)", k.kind, k.planned, strings.TrimSuffix(k.why, "."))
+}
+
+// succeeded counts the operations that ended ok within any of the intervals.
+func succeeded(h history.History, within []interval) int {
+	merged := merge(within)
+	n, k := 0, 0
+	for i := range h {
+		if h[i].Nemesis() || h[i].Type != history.OK {
+			continue
+		}
+		for k < len(merged) && h[i].Time > merged[k].to {
+			k++
+		}
+		if k < len(merged) && h[i].Time >= merged[k].from {
+			n++
+		}
+	}
+	return n
+}
+
+// length is for how long any of the intervals lasted.
+func length(within []interval) (total time.Duration) {
+	for _, i := range merge(within) {
+		total += i.to - i.from
+	}
+	return total
+}
+
+// merge joins intervals that overlap, and sorts them.
+func merge(within []interval) []interval {
+	sorted := slices.Clone(within)
+	slices.SortFunc(sorted, func(a, b interval) int { return int(a.from - b.from) })
+	var merged []interval
+	for _, i := range sorted {
+		if n := len(merged); n > 0 && i.from <= merged[n-1].to {
+			merged[n-1].to = max(merged[n-1].to, i.to)
+		} else if i.to >= i.from {
+			merged = append(merged, i)
+		}
+	}
+	return merged
+}

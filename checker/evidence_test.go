@@ -1,0 +1,70 @@
+package checker
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"rift/harness/history"
+)
+
+// steady is n writes that succeed, one a millisecond.
+func steady(n int) history.History {
+	var h history.History
+	for i := range n {
+		at := time.Duration(i) * time.Millisecond
+		h = append(h, history.Op{Time: at, Type: history.Invoke, F: "write"}, history.Op{Time: at, Type: history.OK, F: "write"})
+	}
+	return h
+}
+
+func TestEvidence(t *testing.T) {
+	kill := history.PlannedFault{ID: 1, Kind: "kill"}
+	pause := history.PlannedFault{ID: 2, Kind: "pause"}
+	ms := time.Millisecond
+	bit := history.Evidence{Fault: 1, Kind: "kill", Step: history.StepInject, Time: 100 * ms, Took: 10 * ms, Proven: true}
+	healed := history.Evidence{Fault: 1, Kind: "kill", Step: history.StepHeal, Time: 200 * ms, Proven: true}
+	missed := history.Evidence{Fault: 2, Kind: "pause", Step: history.StepInject, Time: 100 * ms, Skipped: true, Summary: "no node was up."}
+	for _, c := range []struct {
+		name       string
+		faults     []history.PlannedFault
+		evidence   []history.Evidence
+		operations int
+		verdict    Verdict
+		summary    string
+	}{
+		{"no faults", nil, nil, 500, Valid, "no faults were asked for"},
+		{"too few", nil, nil, 99, Unknown, "only 99 operations succeeded, where at least 100"},
+		{"enough", nil, nil, 100, Valid, "100 operations"},
+		{"it bit", []history.PlannedFault{kill}, []history.Evidence{bit, healed}, 500, Valid, "91 operations succeeded while faults were on"},
+		{"too few meanwhile", []history.PlannedFault{kill}, []history.Evidence{bit, healed}, 120, Unknown, "only 10 operations succeeded while"},
+		{"never put in", []history.PlannedFault{kill, pause}, []history.Evidence{bit, healed}, 500, Unknown, "no pause was ever put in, of 1 planned"},
+		{"skipped", []history.PlannedFault{kill, pause}, []history.Evidence{bit, healed, missed}, 500, Unknown, "no pause was shown to bite, of 1 planned (no node was up)"},
+		{"not proven", []history.PlannedFault{kill}, []history.Evidence{{Fault: 1, Step: history.StepInject, Error: "no such process"}}, 500, Unknown, "(no such process)"},
+		{"not healed", []history.PlannedFault{kill}, []history.Evidence{bit}, 500, Unknown, "fault 1, kill, was still on at the end"},
+		{"heal failed", []history.PlannedFault{kill}, []history.Evidence{bit, {Fault: 1, Step: history.StepHeal, Error: "it does not start"}}, 500, Unknown, "it does not start"},
+		{"one of two is enough", []history.PlannedFault{kill, {ID: 3, Kind: "kill"}}, []history.Evidence{bit, healed}, 500, Valid, "1 of 2 faults"},
+	} {
+		e := Evidence{Plan: history.Plan{Faults: c.faults}, Evidence: c.evidence, Phases: []history.Phase{{Name: "main", End: 500 * ms}}}
+		r := e.Check(context.Background(), steady(c.operations))
+		if r.Verdict != c.verdict || !strings.Contains(r.Summary, c.summary) {
+			t.Errorf("%s: %s: %s", c.name, r.Verdict, r.Summary)
+		}
+	}
+}
+
+func TestEvidenceTable(t *testing.T) {
+	ms := time.Millisecond
+	e := Evidence{
+		Plan: history.Plan{Faults: []history.PlannedFault{{ID: 1, Kind: "kill"}, {ID: 2, Kind: "kill"}}},
+		Evidence: []history.Evidence{ // two that overlap: their time on counts once
+			{Fault: 1, Step: history.StepInject, Time: 100 * ms, Proven: true}, {Fault: 2, Step: history.StepInject, Time: 150 * ms, Proven: true},
+			{Fault: 1, Step: history.StepHeal, Time: 200 * ms}, {Fault: 2, Step: history.StepHeal, Time: 300 * ms},
+		},
+	}
+	r := e.Check(context.Background(), steady(500))
+	if got := strings.Join(r.Table.Rows[0], " "); got != "kill 2 2 0 0 200 ms 201" {
+		t.Error(got)
+	}
+}
