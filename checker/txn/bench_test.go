@@ -48,6 +48,21 @@ func stale(txns int) history.History {
 	return g.Generate(rand.New(rand.NewPCG(2, uint64(txns))))
 }
 
+// lateRead is a correct history, but for its last transaction: that reads the very first key as empty. So everything between depends
+// on everything.
+func lateRead(txns int, kind Kind) history.History {
+	g := DefaultGenerator(txns)
+	g.Kind = kind
+	h := g.Generate(rand.New(rand.NewPCG(4, uint64(txns))))
+	read := history.Op{Index: len(h), Time: h[len(h)-1].Time, Process: g.Processes, F: operation, Type: history.Invoke, Value: []byte(`[["r",0,null],["append",1,1000]]`)}
+	if kind == Register {
+		read.Value = []byte(`[["r",0,null]]`)
+	}
+	done := read
+	done.Index, done.Type = len(h)+1, history.OK
+	return append(h, read, done)
+}
+
 // script builds a history of transactions that all run at the same time.
 type script struct {
 	invoked, completed history.History
@@ -106,7 +121,20 @@ func BenchmarkHugeComponent(b *testing.B) {
 	for _, bb := range []struct {
 		name string
 		h    history.History
-	}{{"stale", stale(n)}, {"ring-rw", ring(n, "[]")}, {"ring-wr", ring(n, "[1]")}, {"haystack", haystack(n)}} {
+	}{{"stale", stale(n)}, {"ring-rw", ring(n, "[]")}, {"ring-wr", ring(n, "[1]")}, {"haystack", haystack(n)}, {"late-read", lateRead(n, ListAppend)}} {
 		b.Run(bb.name, func(b *testing.B) { benchmark(b, Checker{}, bb.h, checker.Invalid) })
 	}
+}
+
+func BenchmarkRegister(b *testing.B) {
+	for _, n := range []int{10_000, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			g := DefaultGenerator(n)
+			g.Kind = Register
+			benchmark(b, Checker{Kind: Register}, g.Generate(rand.New(rand.NewPCG(1, uint64(n)))), checker.Valid)
+		})
+	}
+	b.Run("late-read", func(b *testing.B) {
+		benchmark(b, Checker{Kind: Register}, lateRead(100_000, Register), checker.Invalid)
+	})
 }

@@ -60,8 +60,8 @@ func (s *seeker) closedCycle(q closed) (best *cycle, decided bool) {
 			return s.shorter(q.path, origins, rank, best)
 		}
 		o := origins[0]
-		*s.steps = max(*s.steps, int64(2*len(s.edges))) // one look at everything is always affordable
-		if found := s.around(q.path, o, rank, s.nodes); found != nil && (best == nil || len(found.edges) < len(best.edges)) {
+		s.afford()
+		if found := s.around(q.path, o, rank, 2*s.nodes); found != nil && (best == nil || len(found.edges) < len(best.edges)) {
 			best = found
 		}
 		if *s.steps < 0 {
@@ -71,6 +71,9 @@ func (s *seeker) closedCycle(q closed) (best *cycle, decided bool) {
 		s.edges[o.edge] = pack(s.edges[o.edge].to(), gone)
 	}
 }
+
+// afford makes sure that the budget is enough to look at everything once, so that whatever exists gets a witness.
+func (s *seeker) afford() { *s.steps = max(*s.steps, int64(2*len(s.edges)+1)) }
 
 // unproven is the cycle without the claim that it is a shortest one.
 func (c *cycle) unproven() *cycle {
@@ -140,7 +143,6 @@ func (s *seeker) around(w walk, o origin, rank []int32, limit int) *cycle {
 
 // timedCycle finds a shortest cycle that has a real-time edge. One such edge is enough: if a cycle has two, from a to b and from c to
 // d, then a also precedes d or c precedes b, and leaves a shorter cycle. So it looks for a path from b to a where a was complete before b began.
-// The walk has no cycles of its own.
 func (s *seeker) timedCycle(w walk) *cycle {
 	reach := s.earliest(w)
 	var origins []origin
@@ -152,8 +154,8 @@ func (s *seeker) timedCycle(w walk) *cycle {
 	if len(origins) == 0 {
 		return nil
 	}
-	*s.steps = max(*s.steps, int64(2*len(s.edges)))
-	best := s.backInTime(w, origins[0].node, reach, s.nodes)
+	s.afford()
+	best := s.backInTime(w, origins[0].node, reach, 2*s.nodes)
 	for limit := 1; limit < 2*s.nodes; limit *= 2 {
 		round := limit
 		for _, o := range origins {
@@ -177,24 +179,37 @@ func (s *seeker) timedCycle(w walk) *cycle {
 // earliest gives for each pair the smallest after of all transactions that it leads to.
 func (s *seeker) earliest(w walk) []int32 {
 	number := s.component.components(w)
-	order := make([]int32, len(number))
-	for pair, n := range number {
-		order[n] = int32(pair)
+	order := make([]int32, len(number)) // the pairs by their components' numbers
+	from := make([]int32, len(number)+1)
+	for _, n := range number {
+		from[n+1]++
 	}
-	reach := make([]int32, len(number))
-	for _, pair := range order { // an edge leads to a smaller number, so what it leads to is known
-		v := pair >> 1
-		reach[pair] = int32(len(s.txns))
+	for n := range number {
+		from[n+1] += from[n]
+	}
+	for pair, n := range number {
+		order[from[n]] = int32(pair)
+		from[n]++
+	}
+	reach := make([]int32, len(number)) // by component; an edge leads to a smaller number or stays, so what it leads to is known
+	for n := range reach {
+		reach[n] = int32(len(s.txns))
+	}
+	for _, pair := range order {
+		v, here := pair>>1, &reach[number[pair]]
 		if int(v) < len(s.txns) {
-			reach[pair] = s.after[v]
+			*here = min(*here, s.after[v])
 		}
 		for _, e := range s.edges[s.start[v]:s.start[v+1]] {
 			if state := w.step(pair&1, e.kind()); state >= 0 {
-				reach[pair] = min(reach[pair], reach[e.to()<<1|state])
+				*here = min(*here, reach[number[e.to()<<1|state]])
 			}
 		}
 	}
-	return reach
+	for i, n := range number {
+		order[i] = reach[n]
+	}
+	return order
 }
 
 // backInTime finds a shortest path from a transaction to one that was complete before it began.
