@@ -80,7 +80,11 @@ func (l *launch) awaitReady(ctx context.Context, c *client) error {
 			return nil
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("%s: not ready (%w), process %d goes on: %w%s", l.alias, ctx.Err(), l.process.pid, why, l.clue())
+			end := "when the time was up"
+			if errors.Is(ctx.Err(), context.Canceled) {
+				end = "when start was interrupted"
+			}
+			return fmt.Errorf("%s: not ready %s, process %d goes on: %w%s", l.alias, end, l.process.pid, why, l.clue())
 		}
 		why = err
 		select {

@@ -16,6 +16,9 @@ import (
 // roleVariable makes the test's own program play another one.
 const roleVariable = "RIFT_CLUSTERCTL_TEST_ROLE"
 
+// noRaceSleep spares such a program the second that the race detector otherwise waits at its end.
+const noRaceSleep = "GORACE=atexit_sleep_ms=0"
+
 func TestMain(m *testing.M) {
 	switch os.Getenv(roleVariable) {
 	case "clusterctl":
@@ -28,9 +31,7 @@ func TestMain(m *testing.M) {
 	case "stubborn": // one that must be killed
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Println("ready")
-		select {
-		case <-time.After(time.Minute): // in case the test is killed before it can do that
-		}
+		<-time.After(time.Minute) // in case the test ends before it has done that
 	default:
 		os.Exit(m.Run())
 	}
@@ -56,7 +57,7 @@ func ctlProcess(t *testing.T, args ...string) call {
 	t.Helper()
 	var out, errOut bytes.Buffer
 	c := exec.CommandContext(t.Context(), os.Args[0], args...)
-	c.Env = append(os.Environ(), roleVariable+"=clusterctl")
+	c.Env = append(os.Environ(), roleVariable+"=clusterctl", noRaceSleep)
 	c.Stdout, c.Stderr = &out, &errOut
 	if err := c.Run(); c.ProcessState == nil {
 		t.Fatal(err)
