@@ -17,8 +17,7 @@ type analysis struct {
 	undecided [][]Model      // the models that hang on it
 	chains    []int32        // list-append: key -> the branch that gives its version order, or nobody
 	place     []int32        // list-append: version -> its place on that branch from 1, or 0
-	links     []link         // the version order as far as it is known, sorted by its first version and then its reason
-	from      []uint32       // version -> its first link; one more at the end
+	known     versionOrder   // the version order as far as it is known
 }
 
 // finding is one anomaly before it is put into words.
@@ -27,8 +26,9 @@ type finding struct {
 	txns  []int32 // named T1, T2, ... in the words
 	key   int     // the key it is about, or -1
 	text  string
-	edges []edge // the proof, if it is a cycle: edge i leads from txns[i] to the next one
-	short bool   // the cycle is known to be the shortest of its class in its component
+	steps []string // the proof, if it is no cycle and wants one
+	edges []edge   // the proof, if it is a cycle: edge i leads from txns[i] to the next one
+	short bool     // the cycle is known to be the shortest of its class in its component
 }
 
 // examples is how many anomalies of a kind are explained; the others are only counted.

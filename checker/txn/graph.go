@@ -66,8 +66,8 @@ func (a *analysis) bushes(firstNode int32) map[uint32]bush {
 	}
 	bushes := make(map[uint32]bush)
 	for v := range a.versions.key {
-		for at, end := a.from[v], a.from[v+1]; wasRead[v] && at < end; {
-			next := a.links[at:end]
+		for at, end := a.known.start[v], a.known.start[v+1]; wasRead[v] && at < end; {
+			next := a.known.links[at:end]
 			n := sort.Search(len(next), func(i int) bool { return next[i].why > next[0].why })
 			if n > 1 {
 				bushes[at] = bush{next[:n], firstNode}
@@ -81,7 +81,7 @@ func (a *analysis) bushes(firstNode int32) map[uint32]bush {
 
 // dependencyEdges gives all edges, in an order that depends on the history alone.
 func (a *analysis) dependencyEdges(bushes map[uint32]bush, edge func(from, to int32, kind edgeKind)) {
-	for _, l := range a.links {
+	for _, l := range a.known.links {
 		if kind, _ := a.dependencies(l.why); kind != gone {
 			if from, to := a.author(l.from), a.author(l.to); from != nobody && from != to {
 				edge(from, to, kind)
@@ -96,8 +96,8 @@ func (a *analysis) dependencyEdges(bushes map[uint32]bush, edge func(from, to in
 		if writer := a.author(version); writer != nobody && writer != op.txn {
 			edge(writer, op.txn, wr)
 		}
-		at := a.from[version]
-		for at < a.from[version+1] {
+		at := a.known.start[version]
+		for at < a.known.start[version+1] {
 			at = a.readerEdges(at, version, bushes, op.txn, edge)
 		}
 	}
@@ -108,9 +108,9 @@ func (a *analysis) dependencyEdges(bushes map[uint32]bush, edge func(from, to in
 
 // readerEdges gives the edges from a reader for the links from place at on that belong together, and the place after them.
 func (a *analysis) readerEdges(at uint32, version int32, bushes map[uint32]bush, reader int32, edge func(from, to int32, kind edgeKind)) uint32 {
-	first := a.links[at]
+	first := a.known.links[at]
 	_, kind := a.dependencies(first.why)
-	if at+1 == a.from[version+1] || a.links[at+1].why != first.why {
+	if at+1 == a.known.start[version+1] || a.known.links[at+1].why != first.why {
 		if to := a.author(first.to); to != reader {
 			edge(reader, to, kind)
 		}

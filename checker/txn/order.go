@@ -23,32 +23,41 @@ const (
 	timeOrder                  // a transaction that met the first was complete before one that met the second began
 )
 
-// order indexes the links by their first version, and sorts those of one version by reason and writer.
+// versionOrder holds links by their first versions.
+type versionOrder struct {
+	links []link
+	start []uint32 // version -> its first link; one more at the end
+}
+
+func newVersionOrder(versions int, links []link) versionOrder {
+	o := versionOrder{make([]link, len(links)), make([]uint32, versions+2)}
+	for _, l := range links {
+		o.start[l.from+2]++
+	}
+	for i := range versions {
+		o.start[i+2] += o.start[i+1]
+	}
+	for _, l := range links {
+		o.links[o.start[l.from+1]] = l
+		o.start[l.from+1]++
+	}
+	return o
+}
+
+// next gives the links from a version.
+func (o versionOrder) next(version int32) []link { return o.links[o.start[version]:o.start[version+1]] }
+
+// order keeps the links, those of one version sorted by reason and writer.
 func (a *analysis) order(links []link) {
-	n := len(a.versions.key)
-	a.from = make([]uint32, n+2)
-	for _, l := range links {
-		a.from[l.from+2]++
-	}
-	for i := range n {
-		a.from[i+2] += a.from[i+1]
-	}
-	a.links = make([]link, len(links))
-	for _, l := range links {
-		a.links[a.from[l.from+1]] = l
-		a.from[l.from+1]++
-	}
-	for v := range n {
-		if next := a.next(int32(v)); len(next) > 1 {
+	a.known = newVersionOrder(len(a.versions.key), links)
+	for v := range a.versions.key {
+		if next := a.known.next(int32(v)); len(next) > 1 {
 			slices.SortFunc(next, func(x, y link) int {
 				return cmp.Or(int(x.why)-int(y.why), int(a.author(x.to)-a.author(y.to)), int(x.to-y.to))
 			})
 		}
 	}
 }
-
-// next gives the links from a version.
-func (a *analysis) next(version int32) []link { return a.links[a.from[version]:a.from[version+1]] }
 
 // author is the transaction that wrote a version and committed, or nobody.
 func (a *analysis) author(version int32) int32 {

@@ -91,7 +91,11 @@ func (a *analysis) checkLostUpdates() {
 				continue
 			}
 			a.seen(lostUpdate, func() finding {
-				f := a.about(version, updater[version]-1, "T1 and T2 both read %[2]s in the same state (%[1]s its newest value), and both wrote to it: neither saw the other's write.")
+				text := "T1 and T2 both read %[2]s with %[1]s as its newest value, and both wrote to it: neither saw the other's write."
+				if a.value[version] == noValue {
+					text = "T1 and T2 both read %[2]s while nothing was in it, and both wrote to it: neither saw the other's write."
+				}
+				f := a.about(version, updater[version]-1, text)
 				f.txns = append(f.txns, int32(t))
 				return f
 			})

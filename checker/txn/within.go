@@ -119,7 +119,7 @@ func (w *within) reads(at, first int32) {
 			w.future(version, op.txn)
 		}
 		if before != nobody && w.versions.of[before] != version {
-			w.inconsistent(at, w.names.text(w.value[w.versions.of[before]]))
+			w.inconsistent(at, before, 0)
 		}
 		return
 	}
@@ -127,16 +127,16 @@ func (w *within) reads(at, first int32) {
 	for before != nobody && w.ops[before].isWrite() {
 		own++
 		if len(list) < own || list[len(list)-own] != w.versions.of[before] {
-			w.inconsistent(at, w.names.text(w.value[w.versions.of[before]])+" as its newest but "+fmt.Sprint(own-1))
+			w.inconsistent(at, before, own-1)
 			return
 		}
 		before = w.before[before-first]
 	}
-	if before == nobody {
+	if before == nobody || same(w.ops[before], op, int32(own)) {
 		return
 	}
-	if old := w.elements(w.ops[before]); !same(w.ops[before], op, int32(own)) && !slices.Equal(old, list[:len(list)-own]) {
-		w.inconsistent(at, fmt.Sprintf("the list of %d elements that it had read before, and its own %d appends since", len(old), own))
+	if !slices.Equal(w.elements(w.ops[before]), list[:len(list)-own]) {
+		w.inconsistent(at, before, own)
 	}
 }
 
@@ -147,12 +147,23 @@ func same(old, later microOp, own int32) bool {
 	return a == b && n+own == m
 }
 
-func (w *within) inconsistent(at int32, expected string) {
-	op := w.ops[at]
+// inconsistent reports a read that contradicts an earlier micro-operation of its transaction, with some appends in between.
+func (w *within) inconsistent(at, before int32, between int) {
+	op, old := w.ops[at], w.ops[before]
 	w.seen(internal, func() finding {
+		did := "written " + w.names.text(old.arg) + " to it"
+		switch {
+		case !old.isWrite():
+			did = "read it as " + w.readText(old)
+		case w.kind == ListAppend:
+			did = "appended " + w.names.text(old.arg)
+		}
+		if between > 0 {
+			did += fmt.Sprintf(", with %d appends of its own in between", between)
+		}
 		return finding{
 			txns: []int32{op.txn}, key: int(op.key()),
-			text: fmt.Sprintf("T1 read %s as %s, but after what it had itself read and written before it had to be %s.", w.names.keys[op.key()], w.readText(op), expected),
+			text: fmt.Sprintf("T1 read %s as %s, though it had itself %s before.", w.names.keys[op.key()], w.readText(op), did),
 		}
 	})
 }

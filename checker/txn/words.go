@@ -20,6 +20,7 @@ func (a *analysis) prove(f finding) (steps []string) {
 			steps = append(steps, fmt.Sprintf("T%d to T%d are the transactions between these.", shown+1, len(f.txns)-shown))
 		}
 	}
+	steps = append(steps, f.steps...)
 	for i, e := range f.edges {
 		if !cut(i) {
 			steps = append(steps, a.sentence(e, fmt.Sprintf("T%d", i+1), fmt.Sprintf("T%d", (i+1)%len(f.edges)+1)))
@@ -140,7 +141,7 @@ func (a *analysis) contact(e edge) contact {
 		if op.isWrite() != (e.kind == ww) || (op.isWrite() && a.author(v) != e.from) {
 			continue
 		}
-		for _, l := range a.next(v) {
+		for _, l := range a.known.next(v) {
 			writers, readers := a.dependencies(l.why)
 			if a.author(l.to) == e.to && e.kind == [...]edgeKind{readers, writers}[b2i(op.isWrite())] {
 				return contact{e.kind, l}
