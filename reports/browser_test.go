@@ -252,8 +252,13 @@ func TestFigures(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.do(t, chromedp.EmulateViewport(1280, 860), chromedp.Navigate(address), settled)
-		paint := value(t, b, chromedp.Evaluate[float64](`performance.getEntriesByName("first-contentful-paint")[0].startTime`))
+		paint := value(t, b, chromedp.Evaluate[float64](`new Promise((done) => new PerformanceObserver((seen) => {
+			for (const e of seen.getEntriesByName("first-contentful-paint")) done(e.startTime);
+		}).observe({ type: "paint", buffered: true }))`, chromedp.EvalAwaitPromise))
 		frame := value(t, b, chromedp.Evaluate[float64](`new Promise((done) => {
+			const violation = document.querySelector("#tools select"); // all operations are harder to draw than those of one key
+			violation.value = "";
+			violation.dispatchEvent(new Event("change"));
 			const canvas = document.querySelector("#timeline-box canvas");
 			canvas.dispatchEvent(new KeyboardEvent("keydown", {key: "0"}));
 			let n = 0, longest = 0, sum = 0;

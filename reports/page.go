@@ -61,6 +61,14 @@ type data struct {
 	Bands      []band   `json:"bands"`
 	Plots      plots    `json:"plots"`
 	Leaders    []strip  `json:"leaders"`
+	Phases     []period `json:"phases"`
+}
+
+// period is a phase of the run.
+type period struct {
+	Name string `json:"name"`
+	From int64  `json:"from"`
+	To   int64  `json:"to"`
 }
 
 // focus is what the timeline emphasises for one violation.
@@ -98,7 +106,10 @@ func newPage(run *history.Run, rep checker.Report) pageData {
 	p.Latencies = drawn.Series
 	p.Data = data{
 		Length: int64(run.Length()), Ops: choose(ops, shown).table(ops), Violations: []focus{},
-		Bands: bands(list), Plots: drawn.drawn(), Leaders: leaders(run.Views),
+		Bands: bands(list), Plots: drawn.drawn(), Leaders: leaders(run.Views), Phases: []period{},
+	}
+	for _, ph := range run.Phases {
+		p.Data.Phases = append(p.Data.Phases, period{ph.Name, int64(ph.Start), int64(ph.End)})
 	}
 	p.Reigns = reigns(p.Data.Leaders)
 	for i, a := range shown {

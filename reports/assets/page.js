@@ -56,8 +56,9 @@ function choose(change) {
   timeline.manyKeys = filters.key === "";
   timeline.show(list, { focus, lanes: controls.lanes.value, byOrder: controls.axis.value === "order" });
   if ("violation" in change && focus && focus.from >= 0) timeline.look(focus.from, focus.to);
-  const part = ops.length < data.ops.total ? `, from a sample of ${grouped(ops.length)} out of ${grouped(data.ops.total)}${data.violations.length > 0 ? "; what shows a violation is all there" : ""}` : "";
-  byId("shown").textContent = `${grouped(list.length)} operations${part}`;
+  const all = list.length === ops.length;
+  const sample = `a sample of ${grouped(ops.length)} out of ${grouped(data.ops.total)} operations${data.violations.length > 0 ? ", with all that show a violation" : ""}`;
+  byId("shown").textContent = ops.length === data.ops.total ? `${grouped(list.length)} operations` : all ? sample : `${grouped(list.length)} operations from ${sample}`;
   fillTable();
 }
 

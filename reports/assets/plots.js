@@ -137,9 +137,9 @@ function drawLine(c, x, style, n, y) {
 
 class Throughput extends Panel {
   constructor(box) {
-    super(box, "Throughput, operations/s by outcome", 150 + bandStrip, outcomes);
+    super(box, "Throughput, operations/s by outcome", 166 + bandStrip, outcomes);
     this.strip = 2;
-    this.top = 8 + bandStrip;
+    this.top = 24 + bandStrip;
     const buckets = data.plots.series[0]?.completed.length ?? 0;
     this.sums = Object.fromEntries(outcomes.map((o) => [o.name, new Array(buckets).fill(0)]));
     for (const s of data.plots.series) s.completed.forEach((n, i) => (this.sums[s.type][i] += n));
@@ -149,9 +149,20 @@ class Throughput extends Panel {
   body(c, area, x) {
     const y = (v) => area.bottom - (v / (this.highest * 1.08)) * (area.bottom - area.top);
     for (const v of steps(0, this.highest, 4).list) this.rule(c, area, y(v), grouped(v));
+    for (const phase of data.phases) this.phase(c, area, phase, x);
     for (const o of outcomes) {
       if (this.sums[o.name].some((n) => n > 0)) drawLine(c, x, o, this.sums[o.name].length, (i) => y(this.rate(o.name, i)));
     }
+  }
+  // phase marks where a phase of the run begins, with its name above the plot.
+  phase(c, area, { name, from, to }, x) {
+    const left = x(from);
+    c.fillStyle = colour("quiet");
+    c.globalAlpha = 0.6;
+    for (let y = area.top - 12; y < area.bottom; y += 5) c.fillRect(left, y, 1, 2);
+    c.globalAlpha = 1;
+    c.font = font(11);
+    c.fillText(fitText(c, name, x(to) - Math.max(left, area.left) - 6), Math.max(left, area.left) + 4, area.top - 8);
   }
   figures(t) {
     return outcomes.map((o) => `  ${o.name} ${grouped(Math.round(this.rate(o.name, bucketAt(t)) || 0))}/s`).join("");

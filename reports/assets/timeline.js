@@ -3,7 +3,7 @@
 const rowHeight = 28;
 const laneGap = 5;
 const barHeight = 15;
-const laneGutter = 92;
+const laneGutter = 112;
 
 // warp turns instants into places on an axis on which only the order counts: each end of an operation is one step
 // from the next. Busy instants become readable then, however long nothing happened between them.
@@ -129,7 +129,7 @@ class Timeline {
     const { from, to } = this.span;
     const inView = lane.list.filter((op) => this.place(op.invoked) <= to && (op.completed < 0 || this.place(op.completed) >= from));
     const processes = [...new Set(inView.map((op) => op.process))];
-    return `process ${processes[0] ?? lane.name}` + (processes.length > 1 ? ` (+${processes.length - 1})` : "");
+    return `process ${processes[0] ?? lane.name}` + (processes.length > 1 ? ` +${processes.length - 1}` : "");
   }
 
   x(t) {
