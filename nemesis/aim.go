@@ -4,7 +4,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 
 	"rift/harness/history"
@@ -62,27 +61,4 @@ func takeHosts(ctx context.Context, c Cluster, p history.PlannedFault, state str
 		hosts = append(hosts, host)
 	}
 	return hosts, nil
-}
-
-// skipTarget is the evidence of a fault whose target had no node that could be hit.
-func skipTarget(c Cluster, target string) history.Evidence {
-	why := "no node for target " + target + ": each is down or taken"
-	if taken := c.Board().Taken(); len(taken) > 0 {
-		why += " (" + strings.Join(taken, ", ") + ")"
-	}
-	return Skip(why)
-}
-
-// named is the target and whom it was found to mean, for a summary: "leader n3", "n1, n4".
-func named(target string, nodes []string) string {
-	list := strings.Join(nodes, ", ")
-	if target == Leader {
-		return "leader " + list
-	}
-	return list
-}
-
-// milliseconds is a measured time as evidence holds it.
-func milliseconds(d time.Duration) float64 {
-	return float64(d.Round(10*time.Microsecond)) / float64(time.Millisecond)
 }

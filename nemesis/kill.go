@@ -26,10 +26,6 @@ var killKind = Kind{
 	},
 }
 
-// killProof bounds how long a process may take to end after the cluster says that it has killed it, and to be seen running after
-// the cluster says that it has started it.
-const killProof = 2 * time.Second
-
 type kill struct {
 	planned history.PlannedFault
 	down    []string // nodes that it has taken and not given back
@@ -77,8 +73,8 @@ func killHost(ctx context.Context, c Cluster, h Host) (time.Duration, error) {
 	if err := c.Kill(ctx, h.Node); err != nil {
 		return 0, fmt.Errorf("kill %s: %w", h.Node, err)
 	}
-	if !p.ended(ctx, killProof) {
-		return 0, fmt.Errorf("kill %s: process %d is still there %s after the kill", h.Node, h.PID, killProof)
+	if !p.ended(ctx, proofTime) {
+		return 0, fmt.Errorf("kill %s: process %d is still there %s after the kill", h.Node, h.PID, proofTime)
 	}
 	return time.Since(start), nil
 }
@@ -109,7 +105,7 @@ func (k *kill) Heal(ctx context.Context, c Cluster) (history.Evidence, error) {
 	}
 	slowest := milliseconds(slices.Max(took))
 	e.Measures = map[string]float64{"started_ms": slowest}
-	e.Summary = fmt.Sprintf("started %s; a new process ran within %.1f ms", named("", nodes), slowest)
+	e.Summary = fmt.Sprintf("started %s; a new process ran within %.1f ms", joined(nodes), slowest)
 	return e, nil
 }
 

@@ -86,6 +86,7 @@ type Kind struct {
 var Kinds = []Kind{
 	killKind,
 	pauseKind,
+	partitionKind,
 	clockKind,
 }
 

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -34,10 +33,6 @@ var pauseKind = Kind{
 		return nil
 	},
 }
-
-// pauseProof bounds how long threads may take to be seen stopped, or going on. A thread in the middle of a write to a slow
-// disk stops only when that returns.
-const pauseProof = 2 * time.Second
 
 type pause struct {
 	planned history.PlannedFault
@@ -76,7 +71,7 @@ func (f *pause) Inject(ctx context.Context, c Cluster, r *rand.Rand) (history.Ev
 		return e, err
 	}
 	var threads int
-	e.Proven = waitFor(ctx, func() bool {
+	e.Proven = seen(ctx, func() bool {
 		var all bool
 		threads, all = f.stopped()
 		return all
@@ -168,18 +163,18 @@ func (f *pause) Heal(ctx context.Context, c Cluster) (history.Evidence, error) {
 		return e, fmt.Errorf("resume: %w", err)
 	}
 	var threads int
-	e.Proven = waitFor(ctx, func() bool {
+	e.Proven = seen(ctx, func() bool {
 		threads, _ = f.stopped()
 		return threads == 0
 	})
 	took := milliseconds(time.Since(start))
 	e.Measures = map[string]float64{"resumed_ms": took}
-	e.Summary = fmt.Sprintf("resumed %s; no thread was stopped after %.1f ms", named("", e.Nodes), took)
+	e.Summary = fmt.Sprintf("resumed %s; no thread was stopped after %.1f ms", joined(e.Nodes), took)
 	if !e.Proven {
-		e.Summary = fmt.Sprintf("sent SIGCONT to %s, but after %.0f ms %d threads were still stopped", named("", e.Nodes), took, threads)
+		e.Summary = fmt.Sprintf("sent SIGCONT to %s, but after %.0f ms %d threads were still stopped", joined(e.Nodes), took, threads)
 	}
 	if len(ended) > 0 {
-		e.Summary += "; ended while paused: " + strings.Join(ended, ", ")
+		e.Summary += "; ended while paused: " + joined(ended)
 	}
 	return e, nil
 }
@@ -193,21 +188,4 @@ func (f *pause) giveBack(c Cluster) {
 		c.Board().Release(h.node, f.planned.ID)
 	}
 	f.paused = slices.Delete(f.paused, 0, len(f.paused))
-}
-
-// waitFor asks again every millisecond whether something is so, at most for pauseProof: the kernel tells nobody but a parent that a
-// process has stopped.
-func waitFor(ctx context.Context, so func() bool) bool {
-	ctx, cancel := context.WithTimeout(ctx, pauseProof)
-	defer cancel()
-	again := time.NewTicker(time.Millisecond)
-	defer again.Stop()
-	for !so() {
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			return false
-		}
-	}
-	return true
 }

@@ -94,7 +94,7 @@ func TestProcessThatHasEnded(t *testing.T) {
 	if err := c.Kill(t.Context(), "n1"); err != nil {
 		t.Fatal(err)
 	}
-	if !p.ended(t.Context(), killProof) {
+	if !p.ended(t.Context(), proofTime) {
 		t.Error("a process that was killed has not ended")
 	}
 	if err := p.signal(unix.SIGSTOP); err != nil {

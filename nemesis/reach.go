@@ -1,0 +1,85 @@
+package nemesis
+
+import (
+	"context"
+
+	"rift/nemesis/netfilter"
+	"rift/nemesis/netspace"
+)
+
+// answers counts the links that were tried, and those of them that were answered.
+type answers struct{ probed, answered int }
+
+// all says that no link that was tried stayed without an answer, also if none was.
+func (a answers) all() bool { return a.probed == a.answered }
+
+// awaitAnswers tries links until all are answered, at most for proofTime. It leaves out those that cannot be: a node is down, or a partition of
+// this run cuts the link one way or the other. What those are is asked anew each time, since other lanes go on meanwhile.
+func awaitAnswers(ctx context.Context, c Cluster, links []link) (a answers, err error) {
+	seen(ctx, func() bool {
+		var cut map[netfilter.Link]bool
+		if cut, err = netfilter.Links(c.Tag() + "-"); err != nil {
+			return true
+		}
+		var open []link
+		for _, l := range running(c, links) {
+			if there := address(c, l); !cut[there] && !cut[netfilter.Link{From: there.To, To: there.From}] {
+				open = append(open, l)
+			}
+		}
+		a = answers{probed: len(open)}
+		for _, o := range probe(ctx, c, open) {
+			if o.Answered {
+				a.answered++
+			}
+		}
+		return a.all()
+	})
+	return a, err
+}
+
+// probe tries links from inside the namespaces of the nodes they come from. A node that has ended meanwhile makes an outcome with an error.
+func probe(ctx context.Context, c Cluster, links []link) []netspace.Outcome {
+	probes := make([]netspace.Probe, len(links))
+	for i, l := range links {
+		h, _ := c.Host(l[0])
+		probes[i] = netspace.Probe{From: h.NetNS, To: c.Peer(l[1])}
+	}
+	return netspace.Try(ctx, probes, silence)
+}
+
+// running are the links whose nodes both run.
+func running(c Cluster, links []link) []link {
+	var both []link
+	for _, l := range links {
+		_, from := c.Host(l[0])
+		_, to := c.Host(l[1])
+		if from && to {
+			both = append(both, l)
+		}
+	}
+	return both
+}
+
+// pairs are the links between all nodes, one way each: a connect takes both ways.
+func pairs(nodes []string) []link {
+	var links []link
+	for i, a := range nodes {
+		for _, b := range nodes[i+1:] {
+			links = append(links, link{a, b})
+		}
+	}
+	return links
+}
+
+func address(c Cluster, l link) netfilter.Link {
+	return netfilter.Link{From: c.Peer(l[0]).Addr(), To: c.Peer(l[1]).Addr()}
+}
+
+func addresses(c Cluster, links []link) []netfilter.Link {
+	var list []netfilter.Link
+	for _, l := range links {
+		list = append(list, address(c, l))
+	}
+	return list
+}
