@@ -223,10 +223,7 @@ func spoil(r *rand.Rand, h history.History) {
 	default:
 		m[2] = 1 + r.IntN(4)
 	}
-	var err error
-	if o.Value, err = json.Marshal(ops); err != nil {
-		panic(err)
-	}
+	o.Value = marshal(ops)
 }
 
 // scrambledHistory draws a history whose writes have an order, but whose reads see any prefix of it: cycles of all classes, and little
@@ -286,13 +283,28 @@ func scrambledHistory(r *rand.Rand, kind Kind) history.History {
 			}
 		}
 		if parsed[i] != nil {
-			var err error
-			if h[i].Value, err = json.Marshal(parsed[i]); err != nil {
-				panic(err)
+			h[i].Value = marshal(parsed[i])
+			invocation := i - 1
+			for h[invocation].Process != h[i].Process {
+				invocation--
 			}
+			for j := range parsed[i] {
+				if parsed[i][j][0] == "r" {
+					parsed[i][j][2] = nil
+				}
+			}
+			h[invocation].Value = marshal(parsed[i])
 		}
 	}
 	return h
+}
+
+func marshal(ops [][3]any) []byte {
+	text, err := json.Marshal(ops)
+	if err != nil {
+		panic(err)
+	}
+	return text
 }
 
 // drawHistory draws a history of either sort.
