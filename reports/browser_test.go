@@ -146,40 +146,61 @@ func medium(media, scheme string) chromedp.Action[chromedp.Void] {
 	})
 }
 
-// TestPictures photographs the reports of all scenarios into the folder RIFT_PICTURES, to be looked at.
+// TestPictures photographs the reports of all scenarios into the folder RIFT_PICTURES, to be looked at, or that of
+// the run whose folder RIFT_RUN names.
 func TestPictures(t *testing.T) {
 	dir := os.Getenv("RIFT_PICTURES")
 	if dir == "" {
 		t.Skip("RIFT_PICTURES names no folder for the pictures")
 	}
 	b := newBrowser(t)
-	keep := func(name string, content []byte) {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+	if from := os.Getenv("RIFT_RUN"); from != "" {
+		run, err := history.Load(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		results, err := os.ReadFile(filepath.Join(from, history.ResultsFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rep, err := checker.ParseReport(results)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.photograph(t, filepath.Join(dir, "run"), draw(t, run, rep))
+		return
+	}
+	for name, s := range scenarios {
+		if only := os.Getenv("RIFT_SCENARIO"); only == "" || strings.Contains(only, name) {
+			run, rep := s.run()
+			b.photograph(t, filepath.Join(dir, name), draw(t, run, rep))
+		}
+	}
+	b.noProblems(t)
+}
+
+// photograph takes the whole page, what is seen first and each section, in light and dark, wide and narrow, and printed.
+func (b *browser) photograph(t *testing.T, prefix, address string) {
+	keep := func(suffix string, content []byte) {
+		if err := os.WriteFile(prefix+suffix, content, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for name, s := range scenarios {
-		if only := os.Getenv("RIFT_SCENARIO"); only != "" && !strings.Contains(only, name) {
-			continue
-		}
-		run, rep := s.run()
-		address := draw(t, run, rep)
-		for _, scheme := range []string{"light", "dark"} {
-			for _, width := range []int64{1280, 800} {
-				b.do(t, chromedp.EmulateViewport(width, 860), medium("screen", scheme), chromedp.Navigate(address), settled)
-				shot := fmt.Sprintf("%s-%s-%d", name, scheme, width)
-				keep(shot+".png", value(t, b, chromedp.FullScreenshot(100)))
-				keep(shot+"-top.png", value(t, b, chromedp.CaptureScreenshot()))
-				for _, section := range []string{"timeline", "plots", "leaders", "faults"} {
-					keep(shot+"-"+section+".png", value(t, b, chromedp.Screenshot(chromedp.CSS("#"+section))))
-				}
+	for _, scheme := range []string{"light", "dark"} {
+		for _, width := range []int64{1280, 800} {
+			b.do(t, chromedp.EmulateViewport(width, 860), medium("screen", scheme), chromedp.Navigate(address), settled)
+			shot := fmt.Sprintf("-%s-%d", scheme, width)
+			keep(shot+".png", value(t, b, chromedp.FullScreenshot(100)))
+			keep(shot+"-top.png", value(t, b, chromedp.CaptureScreenshot()))
+			for _, section := range []string{"timeline", "plots", "leaders", "faults"} {
+				keep(shot+"-"+section+".png", value(t, b, chromedp.Screenshot(chromedp.CSS("#"+section))))
 			}
 		}
-		b.do(t, medium("print", "dark"), chromedp.EmulateViewport(760, 860), chromedp.Evaluate[chromedp.Void](`dispatchEvent(new Event("beforeprint"))`), settled)
-		keep(name+"-print.png", value(t, b, chromedp.FullScreenshot(100)))
-		keep(name+".pdf", value(t, b, chromedp.PrintToPDF()))
 	}
-	b.noProblems(t)
+	b.do(t, medium("print", "dark"), chromedp.EmulateViewport(760, 860),
+		chromedp.Evaluate[chromedp.Void](`dispatchEvent(new Event("beforeprint"))`), settled)
+	keep("-print.png", value(t, b, chromedp.FullScreenshot(100)))
+	keep(".pdf", value(t, b, chromedp.PrintToPDF()))
 }
 
 func TestReadersFindTheirWay(t *testing.T) {

@@ -24,7 +24,7 @@ func facts(run *history.Run) []fact {
 			list = append(list, fact{name, value})
 		}
 	}
-	add("System", withSubject(t))
+	add("System", t.System)
 	add("Workload", t.Workload)
 	add("Faults", orNone(t.Nemesis, t.Targets))
 	add("Bugs", strings.Join(t.Bugs, ", "))
@@ -34,18 +34,12 @@ func facts(run *history.Run) []fact {
 	add("Duration", durationText(run))
 	add("Operations", operationsText(run.History))
 	add("Options", pairs(t.Options))
+	add("Subject", pairs(t.Subject))
 	if !t.Started.IsZero() {
 		add("Started", t.Started.UTC().Format("2006-01-02 15:04:05 UTC"))
 	}
 	add("Rift", t.Version)
 	return list
-}
-
-func withSubject(t history.Test) string {
-	if len(t.Subject) == 0 {
-		return t.System
-	}
-	return fmt.Sprintf("%s (%s)", t.System, pairs(t.Subject))
 }
 
 func pairs(m map[string]string) string {

@@ -22,6 +22,7 @@ type excerpt struct {
 	Node  string
 	Lines []string
 	Note  string // which lines these are
+	Open  bool   // of the node that gave the wrong answer
 }
 
 // timestamp finds the first RFC 3339 time in a line, as slog, zap and most others write it.

@@ -77,7 +77,6 @@ type focus struct {
 	Key        string `json:"key"`
 	Ops        []int  `json:"ops"`
 	Stuck      []int  `json:"stuck"`
-	Context    []int  `json:"context"`
 	Linearized []int  `json:"linearized"` // the end of the linearization
 	First      int    `json:"first"`      // the order number of the first of them
 	At         int64  `json:"at"`         // where no linearization continues; -1: not known
@@ -117,6 +116,9 @@ func newPage(run *history.Run, rep checker.Report) pageData {
 		p.Data.Violations = append(p.Data.Violations, newFocus(ops, a))
 	}
 	p.Logs = excerpts(run.Logs, p.logWindow(run.Test.Started))
+	for i := range p.Logs {
+		p.Logs[i].Open = len(shown) > 0 && p.Logs[i].Node == shown[0].Node
+	}
 	return p
 }
 
@@ -162,7 +164,7 @@ func rows(ops []history.Operation, a checker.Anomaly) []row {
 
 // newFocus finds the anomaly's part of the run: from the first of its operations to the last, with a margin.
 func newFocus(ops []history.Operation, a checker.Anomaly) focus {
-	f := focus{Kind: a.Kind, Key: a.Key, Ops: orEmpty(a.Ops), Stuck: []int{}, Context: []int{}, Linearized: []int{}, First: 1, At: -1, From: -1}
+	f := focus{Kind: a.Kind, Key: a.Key, Ops: orEmpty(a.Ops), Stuck: []int{}, Linearized: []int{}, First: 1, At: -1, From: -1}
 	for _, index := range proofOf(a) {
 		at, ok := placeOf(ops, index)
 		if !ok {
@@ -180,13 +182,6 @@ func newFocus(ops []history.Operation, a checker.Anomaly) focus {
 	}
 	margin := max((f.To-f.From)/6, int64(time.Millisecond))
 	f.From, f.To = max(0, f.From-margin), f.To+margin
-	near := make(map[int]bool)
-	around(ops, a, near)
-	for _, index := range a.Context {
-		if at, ok := placeOf(ops, index); ok && near[at] {
-			f.Context = append(f.Context, index)
-		}
-	}
 	if a.Frontier != nil {
 		f.Stuck = orEmpty(a.Frontier.Stuck)
 		f.At = stop(ops, f.Stuck)

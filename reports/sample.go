@@ -58,11 +58,17 @@ func proofOf(a checker.Anomaly) []int {
 	return append(slices.Clone(a.Ops), a.Frontier.Stuck...)
 }
 
-// around marks the operations that the checker named as context, the nearest to the violation's end first.
+// around marks the operations on the anomaly's key, those that the checker named as context and those it put in
+// order; of too many the nearest to the violation's end.
 func around(ops []history.Operation, a checker.Anomaly, near map[int]bool) {
 	named := slices.Clone(a.Context)
 	if a.Frontier != nil {
 		named = append(named, a.Frontier.Linearized...)
+	}
+	for i := range ops {
+		if a.Key != "" && ops[i].Key == a.Key {
+			named = append(named, ops[i].Index)
+		}
 	}
 	slices.Sort(named)
 	named = slices.Compact(named)

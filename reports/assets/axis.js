@@ -6,9 +6,10 @@ class Span {
     this.watchers = [];
     this.bound(min, max);
   }
-  bound(min, max) {
+  // bound sets the whole axis and the smallest part of it that may be shown.
+  bound(min, max, smallest = 1000) {
     [this.min, this.max] = [min, Math.max(max, min + 1)];
-    this.smallest = Math.min(1000, (this.max - this.min) / 4);
+    this.smallest = Math.min(smallest, this.max - this.min);
     this.set(this.min, this.max);
   }
   set(from, to) {

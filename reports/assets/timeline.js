@@ -64,7 +64,7 @@ class Timeline {
     const seen = [this.instant(this.span.from), this.instant(this.span.to)];
     this.events = byOrder && list.length > 0 ? warp(list) : null;
     this.layOut();
-    if (this.events) this.span.bound(-1, this.events.times.length);
+    if (this.events) this.span.bound(-1, this.events.times.length, 4);
     else this.span.bound(0, data.length);
     this.look(...seen);
   }
