@@ -55,7 +55,7 @@ func (k *kill) Inject(ctx context.Context, c Cluster, r *rand.Rand) (history.Evi
 	}
 	slowest := milliseconds(slices.Max(took))
 	e.Measures = map[string]float64{"ended_ms": slowest}
-	e.Summary = fmt.Sprintf("killed %s; the process ended within %.1f ms", named(k.planned.Target, e.Nodes), slowest)
+	e.Summary = fmt.Sprintf("killed %s; gone within %.1f ms", named(k.planned.Target, e.Nodes), slowest)
 	return e, nil
 }
 
@@ -105,7 +105,7 @@ func (k *kill) Heal(ctx context.Context, c Cluster) (history.Evidence, error) {
 	}
 	slowest := milliseconds(slices.Max(took))
 	e.Measures = map[string]float64{"started_ms": slowest}
-	e.Summary = fmt.Sprintf("started %s; a new process ran within %.1f ms", joined(nodes), slowest)
+	e.Summary = fmt.Sprintf("started %s; running within %.1f ms", joined(nodes), slowest)
 	return e, nil
 }
 

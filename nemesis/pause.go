@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -187,5 +186,5 @@ func (f *pause) giveBack(c Cluster) {
 		}
 		c.Board().Release(h.node, f.planned.ID)
 	}
-	f.paused = slices.Delete(f.paused, 0, len(f.paused))
+	f.paused = nil
 }

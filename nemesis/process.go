@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -112,21 +113,16 @@ func family(first int) ([]int, error) {
 			members[pid] = true
 		}
 	}
-	var list []int
 	for queue := []int{first}; len(queue) > 0; queue = queue[1:] {
 		for _, child := range children[queue[0]] {
 			members[child] = true
 			queue = append(queue, child)
 		}
 	}
-	for pid := range members {
-		list = append(list, pid)
-	}
-	slices.Sort(list)
 	if members[os.Getpid()] {
 		return nil, fmt.Errorf("process %d is no host: this program is one of its descendants", first)
 	}
-	return list, nil
+	return slices.Sorted(maps.Keys(members)), nil
 }
 
 // ownNamespace is the PID namespace of a process, or nil if that is this program's own or cannot be read.

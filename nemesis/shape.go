@@ -35,7 +35,7 @@ type link = [2]string
 type cutting struct {
 	nodes []string // whom it is about: the node that is cut off, the smaller side, the one in the middle; sorted
 	links []link   // what is cut, sorted
-	what  string   // the same for people: "n3 | n1, n2, n4, n5"
+	what  string   // the same for people, after the shape's name: "n3 | n1, n2, n4, n5"
 }
 
 // cutNodes makes a shape of at least two nodes; the order says who plays which part, and who is left out of the majority is drawn
@@ -53,7 +53,7 @@ func cutNodes(shape, direction string, order []string, r *rand.Rand) cutting {
 	case Bridge:
 		middle, rest := order[:1], order[1:]
 		left, right := rest[:len(rest)/2], rest[len(rest)/2:]
-		c = cutting{nodes: middle, links: severed(left, right), what: fmt.Sprintf("%s | %s, with %s seeing both", joined(left), joined(right), middle[0])}
+		c = cutting{nodes: middle, links: severed(left, right), what: listed(left) + " | " + listed(right) + ", and " + middle[0] + " sees both"}
 	case OneWay:
 		c = oneWay(order[0], order[1:], direction)
 	case Links:
@@ -72,7 +72,12 @@ func cutNodes(shape, direction string, order []string, r *rand.Rand) cutting {
 // sides parts the first few from the others.
 func sides(order []string, first int) cutting {
 	one, other := order[:first], order[first:]
-	return cutting{nodes: one, links: severed(one, other), what: joined(one) + " | " + joined(other)}
+	return cutting{nodes: one, links: severed(one, other), what: listed(one) + " | " + listed(other)}
+}
+
+// listed is a list of nodes in their own order, not that in which they were drawn.
+func listed(nodes []string) string {
+	return joined(slices.Sorted(slices.Values(nodes)))
 }
 
 // severed are all links between two groups, both ways.
@@ -91,7 +96,7 @@ func severed(some, others []string) []link {
 func ring(order []string) cutting {
 	n := len(order)
 	reach := (n/2 + 1) / 2 // neighbours on each side: with the node itself 2*reach+1 >= n/2+1
-	c := cutting{nodes: order, what: "ring of " + joined(order)}
+	c := cutting{nodes: order, what: strings.Join(order, "-")}
 	for i, a := range order {
 		for j := range i {
 			if distance := min(i-j, n-i+j); distance > reach {
@@ -138,7 +143,7 @@ func namedLinks(links []link) cutting {
 	}
 	slices.Sort(c.nodes)
 	c.nodes = slices.Compact(c.nodes)
-	c.what = fmt.Sprintf("%d single links", len(links))
+	c.what = fmt.Sprintf("(%d)", len(links))
 	return c
 }
 

@@ -1,0 +1,173 @@
+package harness
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/image"
+
+	"rift/harness/history"
+	"rift/nemesis"
+)
+
+// echoSystem is what faults need of a system whose nodes do nothing but listen: a port, and a leader.
+type echoSystem struct{ System }
+
+func (echoSystem) PeerPort() uint16 { return echoPort }
+
+func (echoSystem) View(_ context.Context, n Node) (history.View, error) {
+	if n.Name == "n2" {
+		return history.View{State: StateLeader}, nil
+	}
+	return history.View{State: "follower"}, nil
+}
+
+// TestFaultsBiteOnEveryCluster puts in and heals faults of the kinds that need no more than processes and a network, on nodes that know
+// nothing of tests, and believes only the evidence.
+func TestFaultsBiteOnEveryCluster(t *testing.T) {
+	tag := newLocalTag(t)
+	program := buildListener(t)
+	t.Run("local", func(t *testing.T) {
+		hosts, err := NewLocal(faultsOptions(t, tag))
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkFaultsBite(t, hosts, tag, program)
+	})
+	t.Run("docker", func(t *testing.T) {
+		hosts, err := NewDocker(t.Context(), faultsOptions(t, tag))
+		if err != nil {
+			if os.Getenv(requireAll) == "1" {
+				t.Fatal(err)
+			}
+			t.Skip(err)
+		}
+		checkFaultsBite(t, hosts, tag, program)
+		removeImages(t, hosts)
+	})
+}
+
+// removeImages removes the images that were built, which clusters leave for the next run.
+func removeImages(t *testing.T, d *Docker) {
+	t.Helper()
+	engine, err := DockerEngine(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer engine.Close()
+	for name := range d.images {
+		if _, err := engine.ImageRemove(t.Context(), name, image.RemoveOptions{PruneChildren: true}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func faultsOptions(t *testing.T, tag string) HostsOptions {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, history.NodesDir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return HostsOptions{Tag: tag, Dir: dir, Data: filepath.Join(dir, "data"), Log: slog.New(slog.DiscardHandler)}
+}
+
+// buildListener builds a static program that listens, so that it runs in an image FROM scratch.
+func buildListener(t *testing.T) (path string) {
+	t.Helper()
+	const source = `package main
+
+import ("log"; "net")
+
+func main() {
+	l, err := net.Listen("tcp4", ":7000")
+	for err == nil {
+		var c net.Conn
+		if c, err = l.Accept(); err == nil {
+			c.Close()
+		}
+	}
+	log.Fatal(err)
+}`
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(source), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	path = filepath.Join(dir, "listener")
+	build := exec.Command("go", "build", "-o", path, filepath.Join(dir, "main.go"))
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return path
+}
+
+func checkFaultsBite(t *testing.T, hosts Hosts, tag, program string) {
+	t.Helper()
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := hosts.Close(ctx); err != nil {
+			t.Error(err)
+		}
+		checkNothingLeft(t, tag)
+	}()
+	c := startListeners(t, hosts, tag, program)
+	for id, p := range []history.PlannedFault{
+		{Kind: "kill", Target: nemesis.Minority},
+		{Kind: "kill", Target: nemesis.Leader},
+		{Kind: "pause", Target: nemesis.Majority},
+		{Kind: "partition", Target: nemesis.Ring},
+		{Kind: "partition", Target: nemesis.IsolateLeader},
+	} {
+		p.ID = id + 1
+		kind, err := nemesis.Find(p.Kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := nemesis.Able([]history.PlannedFault{p}, c); err != nil {
+			t.Fatal(err)
+		}
+		fault, err := kind.New(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := fault.Inject(t.Context(), c, rand.New(rand.NewPCG(1, uint64(p.ID))))
+		t.Logf("%s: %s", p, e.Summary)
+		if err != nil || !e.Proven {
+			t.Errorf("%s: inject: %+v, error %v", p, e, err)
+		}
+		e, err = fault.Heal(t.Context(), c)
+		t.Logf("%s: %s", p, e.Summary)
+		if err != nil || !e.Proven {
+			t.Errorf("%s: heal: %+v, error %v", p, e, err)
+		}
+	}
+}
+
+func startListeners(t *testing.T, hosts Hosts, tag, program string) *Cluster {
+	t.Helper()
+	names := []string{"n1", "n2", "n3", "n4", "n5"}
+	nodes, err := hosts.Create(t.Context(), names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	launches := make(map[string]Launch)
+	for _, name := range names {
+		launches[name] = Launch{Program: program}
+	}
+	if err := hosts.Prepare(t.Context(), launches); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if err := hosts.Start(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return &Cluster{hosts: hosts, system: echoSystem{}, tag: tag, nodes: nodes, log: slog.New(slog.DiscardHandler)}
+}
