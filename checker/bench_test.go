@@ -18,6 +18,7 @@ func BenchmarkRegister(b *testing.B) {
 		{"few-values/unobserved/20-clients/info", shape{operations: 50_000, clients: 20, values: 5, cas: true, info: 0.01}},
 		{"cas-unique/20-clients/info", shape{operations: 50_000, clients: 20, cas: true, observe: true, info: 0.01}},
 		{"plain-unique/20-clients/info", shape{operations: 50_000, clients: 20, info: 0.01}},
+		{"plain-unique/million", shape{operations: 1_000_000, clients: 20}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			h := draw(rand.New(rand.NewPCG(7, 7)), c.shape)

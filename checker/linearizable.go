@@ -37,7 +37,6 @@ type Linearizable struct {
 type judged struct {
 	object
 	decision
-	method string
 	proven bool  // an operation that answered was explained
 	err    error // the operations cannot be read
 }
@@ -58,7 +57,7 @@ func (l Linearizable) Check(ctx context.Context, h history.History) Result {
 	proven := 0
 	for _, k := range keys {
 		r.Counts["steps"] += k.steps
-		if k.proven {
+		if k.proven && k.err == nil {
 			methods[k.method]++
 		}
 		switch {
@@ -121,20 +120,26 @@ func (l Linearizable) steps() int {
 func (l Linearizable) judge(ctx context.Context, v view, o object) judged {
 	k := judged{object: o}
 	k.proven = slices.ContainsFunc(o.spans, func(s span) bool { return v.outcome(s) == history.OK })
+	var h *hint
 	for _, g := range l.Model.gears {
-		if k.decision = g.decide(v, o); k.verdict != Unknown {
-			k.method = g.name
+		if k.decision = g(v, o); k.verdict != Unknown {
 			return k
 		}
+		h = k.hint
 	}
-	k.method = "search"
 	ops, err := l.Model.decode(v, o.spans)
 	if err != nil {
 		k.err = err
 		return k
 	}
-	f := find(ctx, l.Model, ops, l.steps())
-	k.decision = decision{verdict: f.verdict, cut: f.culprit.ret, steps: f.steps}
+	f := finding{}
+	if h != nil {
+		f = find(ctx, l.Model, h.apply(ops), l.steps())
+	}
+	if f.verdict == Unknown || f.verdict == Invalid && !h.exact {
+		f = find(ctx, l.Model, ops, l.steps())
+	}
+	k.decision = decision{verdict: f.verdict, method: "search", cut: f.culprit.ret, steps: f.steps}
 	return k
 }
 

@@ -38,16 +38,40 @@ type Call struct {
 }
 
 // gear is a method that decides quickly for some histories. It gives Unknown where it cannot tell.
-type gear struct {
-	name   string
-	decide func(v view, o object) decision
-}
+type gear func(v view, o object) decision
 
-// decision is what a gear found out about one key.
+// decision is what was found out about one key.
 type decision struct {
 	verdict Verdict
+	method  string
 	cut     int32 // invalid: the place of the completion that ends the shortest violating prefix
 	steps   int
+	hint    *hint // unknown: what was learnt nevertheless; nil if nothing
+}
+
+// hint helps the search where a gear could not decide.
+type hint struct {
+	rank map[int32]int32 // invocation -> in which order effects should be tried
+	due  map[int32]int32 // invocation of a pending operation -> the completion by which it certainly had happened
+	// All other pending operations are left out. What is then found valid is valid; but what is found invalid need not be, unless exact.
+	exact bool
+}
+
+// apply gives the operations as the hint has them.
+func (h *hint) apply(ops []op) []op {
+	hinted := make([]op, 0, len(ops))
+	for _, o := range ops {
+		if o.Pending {
+			due, certain := h.due[o.call]
+			if !certain {
+				continue
+			}
+			o.Pending, o.ret = false, due
+		}
+		o.rank = h.rank[o.call]
+		hinted = append(hinted, o)
+	}
+	return hinted
 }
 
 // mismatch begins the error of a cas that certainly did nothing because its comparison certainly did not match.
@@ -70,6 +94,7 @@ func (m Model) describe(state any) string {
 type op struct {
 	Call
 	span
+	rank int32 // the search tries lower ones first
 }
 
 // decode reads the operations of an object that count: failed ones are dropped unless they observe
@@ -92,7 +117,7 @@ func (m Model) decode(v view, spans []span) ([]op, error) {
 		if c.Pending {
 			c.Out, s.ret = nil, never
 		}
-		ops = append(ops, op{c, s})
+		ops = append(ops, op{Call: c, span: s})
 	}
 	return ops, nil
 }

@@ -14,7 +14,7 @@ func Register() Model {
 		Doc:  "A read gives the value of the latest write or cas; a cas writes only where it finds the value it expects.",
 		Init: null, Decode: decodeRegister, Step: stepRegister,
 		Describe: func(state any) string { return "the register holds " + state.(string) },
-		explain:  explainRegister,
+		gears:    []gear{zones}, explain: explainRegister,
 	}
 }
 

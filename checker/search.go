@@ -3,6 +3,7 @@ package checker
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 )
 
@@ -21,6 +22,7 @@ type search struct {
 	model   Model
 	ops     []op    // completed, by invocation
 	returns []int32 // ops by completion
+	turn    []int32 // in which order operations are tried
 	next    []int32 // ring through the operations not yet placed, by invocation; the last element is its head
 	prev    []int32
 	placed  []bool
@@ -73,11 +75,11 @@ type placement struct {
 // frame is a configuration on the way from the start, and which ways on have been tried.
 type frame struct {
 	config
-	used      int32
-	placed    int   // length of path on arrival
-	candidate int32 // the next operation to try; below zero: the one that must be placed first
-	detours   []detour
-	detour    int // the detour being tried; -1 before they were looked for
+	used    int32
+	placed  int   // length of path on arrival
+	tried   int32 // the turn of the last operation that was tried; -1 at first
+	detours []detour
+	detour  int // the detour being tried; -1 before they were looked for
 }
 
 // reach is the farthest point that the search came to.
@@ -157,7 +159,18 @@ func newSearch(m Model, ops []op) *search {
 		s.returns[i] = int32(i)
 	}
 	slices.SortFunc(s.returns, func(a, b int32) int { return cmp.Compare(s.ops[a].ret, s.ops[b].ret) })
+	s.turn = make([]int32, n)
+	for t, i := range byRank(s.ops, s.returns) {
+		s.turn[i] = int32(t)
+	}
 	return s
+}
+
+// byRank lists the operations in the order in which they are tried: as they are ranked, and else those first that completed first.
+func byRank(ops []op, returns []int32) []int32 {
+	order := slices.Clone(returns)
+	slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(ops[a].rank, ops[b].rank) })
+	return order
 }
 
 // run goes depth first, with its own stack since histories are long.
@@ -182,22 +195,13 @@ func (s *search) run(ctx context.Context) Verdict {
 // advance tries the frame's next way on, and says whether there was one.
 func (s *search) advance(f *frame) bool {
 	limit := s.ops[s.returns[f.explained]].ret
-	head := int32(len(s.ops))
 	for f.detour < 0 {
-		i := f.candidate
+		i := s.candidate(f.tried, limit)
 		if i < 0 {
-			i = s.returns[f.explained] // what must come first is tried first
-			f.candidate = s.next[head]
-		} else {
-			if i == head || s.ops[i].call > limit {
-				f.detours, f.detour = s.detours(f, limit), 0
-				break
-			}
-			f.candidate = s.next[i]
-			if i == s.returns[f.explained] {
-				continue
-			}
+			f.detours, f.detour = s.detours(f, limit), 0
+			break
 		}
+		f.tried = s.turn[i]
 		next, ok := s.model.Step(s.states.values[f.state], s.ops[i].Call)
 		if !ok {
 			continue
@@ -217,6 +221,17 @@ func (s *search) advance(f *frame) bool {
 	}
 	s.arrive(s.place(f.config, d.op, d.state), d.used, at)
 	return true
+}
+
+// candidate is the operation that may come next whose turn is the first after that given; -1 if there is none.
+func (s *search) candidate(after, limit int32) int32 {
+	best, turn, head := int32(-1), int32(math.MaxInt32), int32(len(s.ops))
+	for i := s.next[head]; i != head && s.ops[i].call < limit; i = s.next[i] {
+		if t := s.turn[i]; t > after && t < turn {
+			best, turn = i, t
+		}
+	}
+	return best
 }
 
 // place puts operation i next and gives the configuration after it.
@@ -253,7 +268,7 @@ func (s *search) arrive(c config, used int32, placed int) {
 		s.retreat(placed)
 		return
 	}
-	s.stack = append(s.stack, frame{config: c, used: used, placed: placed, candidate: -1, detour: -1})
+	s.stack = append(s.stack, frame{config: c, used: used, placed: placed, tried: -1, detour: -1})
 	if c.explained < s.best.explained {
 		return
 	}

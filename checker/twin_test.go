@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -79,7 +80,7 @@ func lines(h history.History) string {
 // randomShape is what the comparisons draw from: small, crowded, and often wrong.
 func randomShape(r *rand.Rand) shape {
 	s := shape{
-		operations: 3 + r.IntN(7), clients: 2 + r.IntN(4), values: r.IntN(4), cas: r.IntN(3) > 0, observe: r.IntN(2) > 0,
+		operations: 3 + r.IntN(7), clients: 2 + r.IntN(4), values: max(0, r.IntN(6)-2), cas: r.IntN(3) > 0, observe: r.IntN(2) > 0,
 		info: r.Float64() * 0.5, fail: r.Float64() * 0.1,
 	}
 	if r.IntN(2) == 0 {
@@ -109,11 +110,14 @@ func TestMethodsAgree(t *testing.T) {
 			checkFinding(t, m, ops, f, h)
 		}
 		for _, g := range m.gears {
-			d := g.decide(view{h}, o)
+			d := g(view{h}, o)
 			if d.verdict != Unknown && d.verdict != want {
-				t.Fatalf("%s says %s, brute force %s:\n%s", g.name, d.verdict, want, lines(h))
+				t.Fatalf("%s says %s, brute force %s:\n%s", d.method, d.verdict, want, lines(h))
 			}
-			tally[g.name+" "+d.verdict.String()]++
+			tally[d.method+" "+d.verdict.String()]++
+			if d.verdict == Invalid && (bruteForce(m, upTo(ops, d.cut)) || !refusals(ops) && !bruteForce(m, upTo(ops, d.cut-1))) {
+				t.Fatalf("%s: the shortest violating prefix does not end at %d:\n%s", d.method, d.cut, lines(h))
+			}
 		}
 	}
 	t.Log(tally)
@@ -122,23 +126,29 @@ func TestMethodsAgree(t *testing.T) {
 	}
 }
 
+// upTo is what had happened when the event at cut was recorded: what completes later may happen or not.
+func upTo(ops []op, cut int32) []op {
+	var prefix []op
+	for _, o := range ops {
+		if o.ret > cut {
+			o.ret = never
+		}
+		if o.call <= cut {
+			prefix = append(prefix, o)
+		}
+	}
+	return prefix
+}
+
+func refusals(ops []op) bool {
+	return slices.ContainsFunc(ops, func(o op) bool { return o.F == "cas" && o.Pure })
+}
+
 // checkFinding holds what a search says about a violation against brute force: up to the culprit's completion nothing explains
 // the answers, right before it something does, and the order found is one that the model allows.
 func checkFinding(t *testing.T, m Model, ops []op, f finding, h history.History) {
 	t.Helper()
-	upTo := func(cut int32) []op {
-		var prefix []op
-		for _, o := range ops {
-			if o.ret > cut {
-				o.ret = never
-			}
-			if o.call <= cut {
-				prefix = append(prefix, o)
-			}
-		}
-		return prefix
-	}
-	if bruteForce(m, upTo(f.culprit.ret)) || !bruteForce(m, upTo(f.culprit.ret-1)) {
+	if bruteForce(m, upTo(ops, f.culprit.ret)) || !bruteForce(m, upTo(ops, f.culprit.ret-1)) {
 		t.Fatalf("the shortest violating prefix does not end at %d:\n%s", f.culprit.ret, lines(h))
 	}
 	state := m.Init
