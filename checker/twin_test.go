@@ -109,6 +109,9 @@ func TestMethodsAgree(t *testing.T) {
 		if f.verdict == Invalid {
 			checkFinding(t, m, ops, f, h)
 		}
+		if r := (Linearizable{Model: m, Workers: 1}).Check(context.Background(), h); r.Verdict != want && !(r.Verdict == Unknown && succeeded(h, []interval{{0, history.Never}}) == 0) {
+			t.Fatalf("the checker says %s (%s), brute force %s:\n%s", r.Verdict, r.Summary, want, lines(h))
+		}
 		for _, g := range m.gears {
 			d := g(view{h}, o)
 			if d.verdict != Unknown && d.verdict != want {
