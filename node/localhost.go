@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -42,13 +43,13 @@ func openBolt(dir string, logger *slog.Logger) (*Storage, error) {
 	}
 	path := filepath.Join(dir, "raft.db")
 	options := *bbolt.DefaultOptions
+	options.Timeout = 300 * time.Millisecond // for the lock on the file
+	if err := walkBolt(path, options); err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
 	options.NoFreelistSync = true
 	options.FreelistType = bbolt.FreelistMapType
-	options.Timeout = time.Second // for the lock on the file
 	store, err := raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &options})
-	if errors.Is(err, bolterrors.ErrTimeout) {
-		return nil, fmt.Errorf("open %s: another process uses this data directory", path)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
@@ -57,4 +58,26 @@ func openBolt(dir string, logger *slog.Logger) (*Storage, error) {
 		return nil, errors.Join(fmt.Errorf("open the snapshots in %s: %w", dir, err), store.Close())
 	}
 	return &Storage{Logs: store, Stable: store, Snapshots: snapshots, Close: store.Close}, nil
+}
+
+// walkBolt reads every page in use, if the file exists. Opening it for writing does the same to find the
+// free pages, but on a goroutine of bbolt's own, where a damaged page ends the process.
+func walkBolt(path string, options bbolt.Options) error {
+	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
+		return nil
+	}
+	options.ReadOnly = true
+	db, err := bbolt.Open(path, 0o600, &options)
+	if errors.Is(err, bolterrors.ErrTimeout) {
+		return errors.New("another process uses this data directory")
+	}
+	if err != nil {
+		return err
+	}
+	err = db.View(func(tx *bbolt.Tx) error {
+		return tx.ForEach(func(_ []byte, b *bbolt.Bucket) error {
+			return b.ForEach(func(_, _ []byte) error { return nil })
+		})
+	})
+	return errors.Join(err, db.Close())
 }

@@ -160,7 +160,7 @@ func (n *Node) assemble(host Host, listener net.Listener) (err error) {
 		return fmt.Errorf("make the log cache: %w", err)
 	}
 	logger := raftLogger{logger: n.logger.With("part", "raft")}
-	n.stream = newStream(host, listener, n.identity, n.logger)
+	n.stream = newStream(host, listener, n.identity, 4*n.config.HeartbeatTimeout, n.logger)
 	n.stream.admitted.Store(existing || len(n.config.Join) == 0)
 	n.transport = newTransport(raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: n.stream, MaxPool: 4, Timeout: max(2*n.config.HeartbeatTimeout, 250*time.Millisecond), Logger: logger,

@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-
 )
 
 // A slowState is the state machine written down as plainly as possible.

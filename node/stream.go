@@ -21,9 +21,6 @@ const helloMagic = "rift1\n"
 // maxHello bounds the length of the line that opens a connection, in bytes.
 const maxHello = 4096
 
-// handshakeTimeout bounds the exchange of the two lines that open a connection.
-const handshakeTimeout = 2 * time.Second
-
 // A purpose says what a connection between nodes is for.
 type purpose string
 
@@ -54,6 +51,7 @@ type stream struct {
 	host     Host
 	listener net.Listener
 	identity *identity
+	timeout  time.Duration // for the two lines that open a connection
 	// admitted is false as long as a node without data waits for a leader to take it in. Until then it
 	// takes no part in raft, whatever an old configuration says of it: it may have forgotten its votes.
 	admitted atomic.Bool
@@ -67,9 +65,9 @@ type stream struct {
 	open     map[net.Conn]struct{}
 }
 
-func newStream(host Host, l net.Listener, id *identity, logger *slog.Logger) *stream {
+func newStream(host Host, l net.Listener, id *identity, timeout time.Duration, logger *slog.Logger) *stream {
 	s := &stream{
-		host: host, listener: l, identity: id, logger: logger,
+		host: host, listener: l, identity: id, timeout: timeout, logger: logger,
 		accepted: make(chan net.Conn), closed: make(chan struct{}), open: map[net.Conn]struct{}{},
 	}
 	s.serving.Add(1)
@@ -108,7 +106,7 @@ func (s *stream) greet(conn net.Conn) error {
 	if !ok {
 		return net.ErrClosed
 	}
-	tracked.SetDeadline(time.Now().Add(handshakeTimeout))
+	tracked.SetDeadline(time.Now().Add(s.timeout))
 	var in hello
 	if err := readLine(tracked, &in); err != nil {
 		return fmt.Errorf("read hello: %w", err)
@@ -192,7 +190,7 @@ func (s *stream) ask(ctx context.Context, address string, p purpose) (welcome, e
 var errRefused = errors.New("refused")
 
 func (s *stream) greeted(ctx context.Context, address string, p purpose) (net.Conn, welcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	conn, err := s.host.Dial(ctx, address)
 	if err != nil {

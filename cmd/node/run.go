@@ -107,9 +107,9 @@ func list(to *[]string) func(string) error {
 	}
 }
 
-// run runs a node until ctx ends or the node cannot go on. It returns the exit code: 0, or 1 after
-// an error, which it has printed.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+// run runs a node on a host until ctx ends or the node cannot go on. It returns the exit code: 0, or 1
+// after an error, which it has printed.
+func run(ctx context.Context, host node.Host, args []string, stdout, stderr io.Writer) int {
 	c, err := parse(args)
 	switch {
 	case errors.Is(err, errHelp):
@@ -127,7 +127,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if c.format == "json" {
 		logger = slog.New(slog.NewJSONHandler(stderr, options))
 	}
-	n, err := node.Start(c.config, node.LocalHost(), logger)
+	n, err := node.Start(c.config, host, logger)
 	if err != nil {
 		fmt.Fprintf(stderr, "node: %v\n", err)
 		return 1
