@@ -106,9 +106,9 @@ func listKinds() []anomalyKind {
 			{lostUpdate, "Of two transactions that read the same version and then write to that key, one must see the other's write.", []Model{CursorStability}},
 		},
 		cycles(plain, gSingle, g2Item),
-		[]anomalyKind{{cyclicProcess, "Each process sees the versions of a key in one order.", []Model{SessionSerial}}},
+		[]anomalyKind{{cyclicProcess, "Each process sees the versions of a key in one order.", []Model{SessionSnapshot}}},
 		cycles(process, g0, g2Item),
-		[]anomalyKind{{cyclicRealTime, "The versions of a key follow one another in real time.", []Model{StrictSerial}}},
+		[]anomalyKind{{cyclicRealTime, "The versions of a key follow one another in real time.", []Model{StrongSnapshot}}},
 		cycles(realTime, g0, g2Item),
 	)
 }

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"syscall"
 	"testing"
+	"time"
 
 	"rift/checker"
 	"rift/harness/history"
@@ -29,12 +31,15 @@ func benchmark(b *testing.B, c Checker, h history.History, want checker.Verdict)
 	runtime.GC()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
+	cpu := cpuTime()
 	for b.Loop() {
 		if r := c.Check(context.Background(), h); r.Verdict != want {
 			b.Fatalf("%s, want %s: %s", r.Verdict, want, r.Summary)
 		}
 	}
+	cpu = cpuTime() - cpu
 	runtime.ReadMemStats(&after)
+	b.ReportMetric(cpu.Seconds()*1000/float64(b.N), "CPU-ms/op")
 	b.ReportMetric(float64(before.HeapAlloc)/1e6, "MB-history")
 	b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/1e6/float64(b.N), "MB-allocated/op")
 	b.ReportMetric(float64(after.Sys)/1e6, "MB-from-OS")
@@ -137,4 +142,13 @@ func BenchmarkRegister(b *testing.B) {
 	b.Run("late-read", func(b *testing.B) {
 		benchmark(b, Checker{Kind: Register}, lateRead(100_000, Register), checker.Invalid)
 	})
+}
+
+// cpuTime is what this process has used of all cores. On a machine that others use too it says more than the time on the wall.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

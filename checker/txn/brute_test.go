@@ -229,7 +229,7 @@ func spoil(r *rand.Rand, h history.History) {
 // scrambledHistory draws a history whose writes have an order, but whose reads see any prefix of it: cycles of all classes, and little
 // else, because a transaction reads a key once and before it writes to it, once.
 func scrambledHistory(r *rand.Rand, kind Kind) history.History {
-	g := Generator{Kind: kind, Txns: 2 + r.IntN(5), Processes: 1 + r.IntN(4), Keys: 1 + r.IntN(4), WritesPerKey: 20, MaxOps: 5, Info: 0.1 * float64(r.IntN(2))}
+	g := Generator{Kind: kind, Txns: 2 + r.IntN(5), Processes: 1 + r.IntN(4), Keys: 1 + r.IntN(4), WritesPerKey: 100, MaxOps: 5, Info: 0.1 * float64(r.IntN(2))}
 	h := g.Generate(r)
 	order := make([][]any, g.Keys) // key -> its writes
 	parsed := make([][][3]any, len(h))

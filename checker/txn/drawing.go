@@ -38,7 +38,12 @@ func (a *analysis) label(e edge) string {
 	if e.kind == inProcess || e.kind == inTime {
 		return edgeNames[e.kind]
 	}
-	return edgeNames[e.kind] + " " + a.names.keys[a.versions.key[a.contact(e).link.from]]
+	const longest = 20
+	key := []rune(a.names.keys[a.versions.key[a.contact(e).link.from]])
+	if len(key) > longest {
+		key = append(key[:longest-1], '…')
+	}
+	return edgeNames[e.kind] + " " + string(key)
 }
 
 // circle draws marks as a directed ring. Texts are escaped.
@@ -67,7 +72,7 @@ func circle(marks []mark) string {
 		fmt.Fprintf(&b, `<path d="M%.1f %.1fQ%.1f %.1f %.1f %.1f" stroke-width="1.6" style="stroke:%s"%s/>`,
 			sx, sy, cx, cy, ex, ey, colour(m.kind), dashes(m.kind))
 		b.WriteString(head(cx, cy, ex, ey, colour(m.kind)))
-		lx, ly := (mx+cx)/2+dy/length*10, (my+cy)/2-dx/length*10
+		lx, ly := (mx+cx)/2+dy/length*14, (my+cy)/2-dx/length*14
 		anchor := "middle"
 		if lx > mx+6 {
 			anchor = "start"

@@ -34,7 +34,7 @@ func TestRenaming(t *testing.T) {
 }
 
 // TestForgetting holds that knowing less never accuses more: a transaction whose end is not known rules out no model that was possible
-// before.
+// before. Histories whose reads contradict each other are left out: there it depends on which of them are believed.
 func TestForgetting(t *testing.T) {
 	r := rand.New(rand.NewPCG(8, 2))
 	for range *rounds {
@@ -52,6 +52,9 @@ func TestForgetting(t *testing.T) {
 			}
 		}
 		before, a := models(t, h, Checker{Kind: kind})
+		if slices.ContainsFunc(a.found, func(f finding) bool { return len(f.edges) == 0 }) {
+			continue
+		}
 		after, b := models(t, less, Checker{Kind: kind})
 		for m := range after {
 			if !before[m] {
