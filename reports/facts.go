@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,11 +35,11 @@ func facts(run *history.Run) []fact {
 	add("Duration", durationText(run))
 	add("Operations", operationsText(run.History))
 	add("Options", pairs(t.Options))
-	add("Subject", pairs(t.Subject))
 	if !t.Started.IsZero() {
 		add("Started", t.Started.UTC().Format("2006-01-02 15:04:05 UTC"))
 	}
 	add("Rift", t.Version)
+	add("Subject", pairs(t.Subject))
 	return list
 }
 
@@ -110,7 +111,11 @@ func commands(run *history.Run) []fact {
 		list = append(list, fact{"Repeat the run", run.Test.Command})
 	}
 	if run.Dir != "" {
-		list = append(list, fact{"Judge it again", "rift check " + shellQuote(run.Dir)})
+		dir := run.Dir
+		if real, err := filepath.EvalSymlinks(dir); err == nil {
+			dir = real // store/latest will soon be another run's
+		}
+		list = append(list, fact{"Judge it again", "rift check " + shellQuote(dir)})
 	}
 	return list
 }
@@ -172,4 +177,12 @@ func grouped(n int) string {
 		text = text[:i] + "," + text[i:]
 	}
 	return text
+}
+
+// counted is a count with its noun: "1 line", "2 lines".
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return grouped(n) + " " + noun + "s"
 }

@@ -86,10 +86,7 @@ func newFault(p history.PlannedFault, planned string, steps []history.Evidence, 
 		switch e.Step {
 		case history.StepInject:
 			f.Start = e.Time
-			f.Label = strings.TrimSpace(p.Kind + " " + strings.Join(e.Nodes, " "))
-			if len(e.Nodes) == 0 || len(e.Links) > 0 {
-				f.Label = strings.TrimSpace(p.Kind + " " + p.Target)
-			}
+			f.Label = labelOf(p, e)
 			f.State = faultUnclear
 			if e.Proven {
 				f.State = faultProven
@@ -101,6 +98,18 @@ func newFault(p history.PlannedFault, planned string, steps []history.Evidence, 
 		}
 	}
 	return f
+}
+
+// labelOf is the kind with whom it hit; a fault of links, which hits all of them, is better known by its target.
+func labelOf(p history.PlannedFault, e history.Evidence) string {
+	words := []string{p.Kind}
+	if len(e.Links) > 0 && p.Target != "" {
+		words = append(words, p.Target)
+	}
+	if len(e.Links) == 0 || len(e.Nodes) == 1 {
+		words = append(words, e.Nodes...)
+	}
+	return strings.Join(words, " ")
 }
 
 // hit is the nodes that a step names, or else those at the ends of its links.

@@ -33,6 +33,7 @@ var scripts = []string{"data.js", "axis.js", "timeline.js", "plots.js", "page.js
 var pageTemplate = template.Must(template.New("page.tmpl").Funcs(template.FuncMap{
 	"seconds": seconds,
 	"grouped": grouped,
+	"counted": counted,
 	"heading": heading,
 	"drawing": drawing,
 }).ParseFS(assets, "assets/page.tmpl"))

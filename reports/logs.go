@@ -73,9 +73,9 @@ func excerptOf(r io.Reader, w window) (lines []string, note string, err error) {
 		}
 	}
 	if len(inside.lines) > 0 {
-		return inside.lines, fmt.Sprintf("%s around the violation, by the node's own clock", counted(inside)), nil
+		return inside.lines, fmt.Sprintf("%s around the violation, by the node's own clock", inside.String()), nil
 	}
-	return last.lines, counted(last) + " at the end of the log", nil
+	return last.lines, last.String() + " at the end of the log", nil
 }
 
 // tail keeps the last lines.
@@ -92,11 +92,11 @@ func (t *tail) add(line string) {
 	}
 }
 
-func counted(t tail) string {
+func (t *tail) String() string {
 	if t.total > len(t.lines) {
 		return fmt.Sprintf("The last %d of %s lines", len(t.lines), grouped(t.total))
 	}
-	return fmt.Sprintf("%d lines", t.total)
+	return counted(t.total, "line")
 }
 
 func timeOf(line string) (time.Time, bool) {

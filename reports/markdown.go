@@ -36,7 +36,7 @@ func markdown(p pageData) string {
 		}
 		b.WriteByte('\n')
 	}
-	if more := len(p.Anomalies) + p.Omitted - textAnomalies; more > 0 {
+	if more := p.Found - textAnomalies; more > 0 {
 		fmt.Fprintf(&b, "And %d more violations.\n\n", more)
 	}
 	checks := [][]string{{"checker", "verdict", "finding"}}

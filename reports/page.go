@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"rift/checker"
@@ -20,7 +21,7 @@ type pageData struct {
 	Commands  []fact
 	Notes     []string
 	Anomalies []violation
-	Omitted   int // further anomalies, which are in results.json only
+	Found     int // anomalies; those that are not shown are in results.json
 	Latencies []series
 	Reigns    []reign
 	Faults    []fault // of which OmittedFaults proven ones are left out
@@ -38,8 +39,9 @@ type pageData struct {
 // violation is an anomaly with its place on the timeline and the operations that show it.
 type violation struct {
 	checker.Anomaly
-	Number int
-	Rows   []row
+	Number   int
+	InReason bool // the report's reason says the same
+	Rows     []row
 }
 
 // row is one operation of a violation, in words.
@@ -93,7 +95,7 @@ func newPage(run *history.Run, rep checker.Report) pageData {
 		Name:    fmt.Sprintf("%s, seed %d", run.Test.Name, run.Test.Seed),
 		Verdict: rep.Verdict, Reason: rep.Reason, Gloss: gloss(rep.Verdict),
 		Facts: facts(run), Commands: commands(run), Notes: slices.Concat(rep.Notes, run.Problems),
-		Omitted: len(found) - len(shown),
+		Found:   len(found),
 		Tallies: tallies(list),
 		Results: shorten(rep.Results), Plan: run.Plan, Phases: run.Phases,
 	}
@@ -112,7 +114,7 @@ func newPage(run *history.Run, rep checker.Report) pageData {
 	}
 	p.Reigns = reigns(p.Data.Leaders)
 	for i, a := range shown {
-		p.Anomalies = append(p.Anomalies, violation{a, i + 1, rows(ops, a)})
+		p.Anomalies = append(p.Anomalies, violation{a, i + 1, strings.HasPrefix(rep.Reason, a.Summary), rows(ops, a)})
 		p.Data.Violations = append(p.Data.Violations, newFocus(ops, a))
 	}
 	p.Logs = excerpts(run.Logs, p.logWindow(run.Test.Started))

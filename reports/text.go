@@ -124,11 +124,11 @@ func (p *printer) report(r pageData) {
 	p.heading("Tested")
 	p.rows(pairRows(r.Facts))
 	if len(r.Anomalies) > 0 {
-		p.heading(fmt.Sprintf("Violations (%d)", len(r.Anomalies)+r.Omitted))
+		p.heading(fmt.Sprintf("Violations (%d)", r.Found))
 		for _, v := range r.Anomalies[:min(len(r.Anomalies), textAnomalies)] {
 			p.violation(v)
 		}
-		if more := len(r.Anomalies) + r.Omitted - textAnomalies; more > 0 {
+		if more := r.Found - textAnomalies; more > 0 {
 			p.line("  and %d more", more)
 		}
 	}

@@ -159,7 +159,7 @@ function drawBands(c, area, x, strip) {
     const [left, right] = [Math.max(x(b.from), area.left), Math.min(x(b.to), area.right)];
     if (right < area.left || left > area.right) continue;
     c.fillStyle = colour(b.colour);
-    c.globalAlpha = 0.09;
+    c.globalAlpha = 0.16 / Math.max(2, bandRows.length); // overlapping faults must not hide what they stand behind
     c.fillRect(left, area.top, Math.max(1, right - left), area.bottom - area.top);
     if (strip !== undefined) {
       const y = strip + b.row * 17;

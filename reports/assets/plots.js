@@ -262,7 +262,7 @@ class Leaders extends Panel {
     const from = Math.max(left, area.left);
     c.fillStyle = colour("ink");
     c.font = font(11, s.state === "leader" ? 700 : 400);
-    const text = look.letter + (s.term && s.term !== term ? ` term ${s.term}` : "");
+    const text = look.letter + (s.term && (s.term !== term || s.state === "leader") ? ` term ${s.term}` : "");
     const short = c.measureText(text).width <= right - from - 6 ? text : c.measureText(look.letter).width <= right - from - 4 ? look.letter : "";
     c.fillText(short, from + 4, y + 11);
   }
@@ -297,6 +297,6 @@ function startPlots() {
   byId("plot-tools").append(element("span", { className: "field" }, "Latency of operations that ended ", choice), zoomButtons(run));
   if (data.leaders.length > 0) {
     new Leaders(byId("leader-panel"));
-    byId("leader-panel").append(element("p", { className: "quiet", textContent: "L leader, F follower, C candidate, × did not answer. A term is named where it changes." }));
+    byId("leader-panel").append(element("p", { className: "quiet", textContent: "L leader, F follower, C candidate, × did not answer. The term is named where it changes." }));
   }
 }
