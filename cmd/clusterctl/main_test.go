@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -101,16 +102,11 @@ func writeConfig(t *testing.T, nodes int, binPath string) (path string, c *confi
 	return path, c
 }
 
-var clusters = make(chan int, 1)
+// clusters counts the clusters of this test process.
+var clusters atomic.Int32
 
 // ownAddress returns another address in 127.0.0.0/8 each time, which no other test process has either.
 func ownAddress() string {
-	next := 100
-	select {
-	case next = <-clusters:
-	default:
-	}
-	clusters <- next + 1
 	pid := os.Getpid()
-	return fmt.Sprintf("127.%d.%d.%d", next, pid>>8&0xff, pid&0xff)
+	return fmt.Sprintf("127.%d.%d.%d", 100+clusters.Add(1)%100, pid>>8&0xff, pid&0xff)
 }
