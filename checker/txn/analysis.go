@@ -18,6 +18,7 @@ type analysis struct {
 	chains    []int32        // list-append: key -> the branch that gives its version order, or nobody
 	place     []int32        // list-append: version -> its place on that branch from 1, or 0
 	known     versionOrder   // the version order as far as it is known
+	depends   *graph         // the dependencies between transactions
 }
 
 // finding is one anomaly before it is put into words.
@@ -45,10 +46,10 @@ func (a *analysis) seen(kind string, explain func() finding) {
 }
 
 // analyze finds the anomalies of a history, the severest first.
-func analyze(ctx context.Context, r *record, c Checker) (*analysis, *graph, error) {
+func analyze(ctx context.Context, r *record, c Checker) (*analysis, error) {
 	v, err := newVersions(r)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	a := &analysis{record: r, versions: v, keys: c.Keys, count: make(map[string]int)}
 	var links []link
@@ -62,12 +63,12 @@ func analyze(ctx context.Context, r *record, c Checker) (*analysis, *graph, erro
 	a.checkReads()
 	a.checkWithin()
 	a.checkLostUpdates()
-	g := a.graph()
-	if err := a.checkCycles(ctx, g, c.Steps); err != nil {
-		return nil, nil, err
+	a.depends = a.graph()
+	if err := a.checkCycles(ctx, c.Steps); err != nil {
+		return nil, err
 	}
 	slices.SortStableFunc(a.found, func(x, y finding) int {
 		return cmp.Or(severity(x.kind)-severity(y.kind), len(x.txns)-len(y.txns))
 	})
-	return a, g, nil
+	return a, nil
 }

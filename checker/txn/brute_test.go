@@ -167,7 +167,7 @@ func (b *brute) commit(s state, t int) (state, bool) {
 func models(t *testing.T, h history.History, c Checker) (map[Model]bool, *analysis) {
 	t.Helper()
 	c.Expect, c.Steps = StrictSerial, DefaultSteps
-	a, _, err := c.judge(context.Background(), h)
+	a, err := c.judge(context.Background(), h)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, printed(h))
 	}
@@ -316,6 +316,13 @@ func drawHistory(r *rand.Rand, kind Kind) history.History {
 }
 
 var rounds = flag.Int("rounds", 4_000, "how many random histories each comparison with brute force takes")
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
 
 // TestListsAgainstBruteForce holds the checker against all serial orders: for lists it must be right in both directions. Against
 // snapshot isolation it may only be right when it objects, because the order of writes that nobody saw is not known.

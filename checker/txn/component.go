@@ -21,7 +21,8 @@ type component struct {
 //
 // Real-time order enters the search through one more node for each transaction, which leads to that transaction and to the next one's
 // node: so t precedes all transactions from after[t] on by a single edge.
-func (a *analysis) parts(g *graph) []*component {
+func (a *analysis) parts() []*component {
+	g := a.depends
 	suffix := int32(g.nodes)
 	number, count := components(g.nodes+g.txns, func(v int32, i uint32) (int32, bool) {
 		if v >= suffix {
@@ -57,7 +58,7 @@ func (a *analysis) parts(g *graph) []*component {
 	local := number // the components are copied one after the other, so their numbers can be overwritten
 	parts := make([]*component, len(order))
 	for i, c := range order {
-		parts[i] = a.part(g, members[c], local)
+		parts[i] = a.part(members[c], local)
 	}
 	return parts
 }
@@ -66,7 +67,8 @@ func (a *analysis) parts(g *graph) []*component {
 //
 // Each transaction gets one more auxiliary node, which leads to it and to that of its process's next transaction. So the order of a
 // process takes a single edge too, however far it leads.
-func (a *analysis) part(g *graph, nodes, local []int32) *component {
+func (a *analysis) part(nodes, local []int32) *component {
+	g := a.depends
 	txns := sort.Search(len(nodes), func(i int) bool { return int(nodes[i]) >= g.txns })
 	c := &component{txns: nodes[:txns], nodes: len(nodes) + txns, start: make([]uint32, 1, len(nodes)+txns+1), after: make([]int32, txns)}
 	for i, v := range nodes {

@@ -8,8 +8,8 @@ import (
 // checkCycles finds in each component the severest classes of cycles: for the data alone, then with the processes' orders, then with real
 // time, each time only what is severer than what was found before, because everything else is implied by that. Of each class
 // found it explains a shortest cycle of the component.
-func (a *analysis) checkCycles(ctx context.Context, g *graph, steps int64) error {
-	for _, c := range a.parts(g) {
+func (a *analysis) checkCycles(ctx context.Context, steps int64) error {
+	for _, c := range a.parts() {
 		s := &seeker{component: c, ctx: ctx, steps: &steps, met: make([]int32, 2*c.nodes), parent: make([]arrival, 2*c.nodes)}
 		worst, length := noClass, 0
 		for v := plain; v <= realTime; v++ {
@@ -59,12 +59,6 @@ func (a *analysis) report(c *component, found *cycle) {
 		}
 		return f
 	})
-}
-
-// edge is a dependency between two transactions.
-type edge struct {
-	from, to int32
-	kind     edgeKind
 }
 
 // cycle is a way from a transaction back to itself.

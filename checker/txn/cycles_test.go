@@ -15,7 +15,8 @@ type enumeration struct {
 	short map[[2]uint8]int // class and variant -> length of the shortest cycle
 }
 
-func enumerate(a *analysis, g *graph) *enumeration {
+func enumerate(a *analysis) *enumeration {
+	g := a.depends
 	n := int32(len(a.calls))
 	e := &enumeration{from: make([][]edge, n), short: map[[2]uint8]int{}}
 	add := func(from, to int32, kind edgeKind) {
@@ -83,11 +84,11 @@ func TestCyclesAgainstEnumeration(t *testing.T) {
 	for range *rounds / 2 {
 		kind := Kind(r.IntN(2))
 		h := drawHistory(r, kind)
-		a, g, err := Checker{Kind: kind, Expect: StrictSerial, Steps: DefaultSteps, Keys: KeyAssumption(r.IntN(3))}.judge(context.Background(), h)
+		a, err := Checker{Kind: kind, Expect: StrictSerial, Steps: DefaultSteps, Keys: KeyAssumption(r.IntN(3))}.judge(context.Background(), h)
 		if err != nil {
 			t.Fatal(err)
 		}
-		all := enumerate(a, g)
+		all := enumerate(a)
 		for key, length := range all.short {
 			implied := slices.ContainsFunc(a.found, func(f finding) bool {
 				if len(f.edges) == 0 {
@@ -101,7 +102,7 @@ func TestCyclesAgainstEnumeration(t *testing.T) {
 			}
 		}
 		proven := 0
-		components := len(a.parts(g))
+		components := len(a.parts())
 		for _, f := range a.found {
 			if len(f.edges) == 0 {
 				continue

@@ -71,7 +71,8 @@ func (a *analysis) accusation(expect Model, out map[Model]bool) string {
 }
 
 // counts are the figures of the result.
-func (a *analysis) counts(g *graph) map[string]int {
+func (a *analysis) counts() map[string]int {
+	g := a.depends
 	counts := map[string]int{
 		checker.CountOperations: len(a.calls),
 		checker.CountKeys:       len(a.names.keys),
@@ -97,10 +98,16 @@ func (a *analysis) counts(g *graph) map[string]int {
 
 // explain puts the findings into words, those that contradict the expected model first, the severest of them first.
 func (a *analysis) explain(expect Model) (out []checker.Anomaly) {
-	slices.SortStableFunc(a.found, func(x, y finding) int {
-		return b2i(allows(expect, x)) - b2i(allows(expect, y))
-	})
+	against := func(f finding) bool { return ruledOut(kinds[severity(f.kind)].rules)[expect] }
+	var first, rest []finding
 	for _, f := range a.found {
+		if against(f) {
+			first = append(first, f)
+		} else {
+			rest = append(rest, f)
+		}
+	}
+	for _, f := range append(first, rest...) {
 		anomaly := checker.Anomaly{
 			Kind: f.kind, Rule: kinds[severity(f.kind)].rule, Summary: f.text, Steps: a.prove(f),
 		}
@@ -117,8 +124,6 @@ func (a *analysis) explain(expect Model) (out []checker.Anomaly) {
 	}
 	return out
 }
-
-func allows(m Model, f finding) bool { return !ruledOut(kinds[severity(f.kind)].rules)[m] }
 
 // summary tells a cycle in a sentence.
 func (f finding) summary() string {

@@ -3,20 +3,20 @@ package txn
 // checkReads finds reads of values that were never there to be read: written by nobody (thin-air-read), by a
 // transaction that failed (G1a), or overwritten by its own writer before it committed (G1b).
 func (a *analysis) checkReads() {
-	phantom := a.firstOn(func(e int32) bool { return a.writer[e] == nobody })
-	aborted := a.firstOn(func(e int32) bool { return a.writer[e] != nobody && a.failed(a.ops[a.writer[e]].txn) })
+	phantom := a.taint(func(v int32) bool { return a.writer[v] == nobody && a.value[v] != noValue })
+	aborted := a.taint(func(v int32) bool { return a.writer[v] != nobody && a.failed(a.ops[a.writer[v]].txn) })
 	for i, op := range a.ops {
 		if op.isWrite() {
 			continue
 		}
 		version := a.versions.of[i]
-		if e := a.firstRead(op, version, phantom); e != nobody {
-			a.seen(thinAirRead, func() finding { return a.about(e, op.txn, "T1 read %s from %s, and nobody ever wrote that.") })
+		if v := a.tainted(op, version, phantom); v != nobody {
+			a.seen(thinAirRead, func() finding { return a.about(v, op.txn, "T1 read %s from %s, and nobody ever wrote that.") })
 		}
-		if e := a.firstRead(op, version, aborted); e != nobody {
+		if v := a.tainted(op, version, aborted); v != nobody {
 			a.seen(abortedRead, func() finding {
-				f := a.about(e, op.txn, "T1 read %s from %s, which only T2 wrote, and T2 failed.")
-				f.txns = append(f.txns, a.ops[a.writer[e]].txn)
+				f := a.about(v, op.txn, "T1 read %s from %s, which only T2 wrote, and T2 failed.")
+				f.txns = append(f.txns, a.ops[a.writer[v]].txn)
 				return f
 			})
 		}
@@ -30,31 +30,26 @@ func (a *analysis) checkReads() {
 	}
 }
 
-// firstOn gives for each branch the place of its first element that is bad, or its length. For registers it gives the versions
-// themselves: 0 for a bad one.
-func (a *analysis) firstOn(bad func(version int32) bool) []int32 {
-	if a.kind == Register {
-		out := make([]int32, len(a.versions.key))
-		for v := range out {
-			if isInitial := a.value[v] == noValue; isInitial || !bad(int32(v)) {
-				out[v] = 1
-			}
-		}
-		return out
-	}
-	out := make([]int32, len(a.branch))
-	for at, elements := range a.branch {
-		for out[at] < int32(len(elements)) && !bad(elements[out[at]]) {
-			out[at]++
-		}
-	}
-	return out
+// taint marks versions that nobody may read.
+type taint struct {
+	is    func(version int32) bool
+	first []int32 // branch -> the place of its first tainted element, or its length
 }
 
-// firstRead is the first bad version that a read observed, or nobody.
-func (a *analysis) firstRead(op microOp, version int32, firstOn []int32) int32 {
+func (a *analysis) taint(is func(version int32) bool) taint {
+	t := taint{is, make([]int32, len(a.branch))}
+	for at, elements := range a.branch {
+		for t.first[at] < int32(len(elements)) && !is(elements[t.first[at]]) {
+			t.first[at]++
+		}
+	}
+	return t
+}
+
+// tainted is the first tainted version that a read showed, or nobody.
+func (a *analysis) tainted(op microOp, version int32, t taint) int32 {
 	if a.kind == Register {
-		if firstOn[version] == 0 {
+		if t.is(version) {
 			return version
 		}
 		return nobody
@@ -62,8 +57,8 @@ func (a *analysis) firstRead(op microOp, version int32, firstOn []int32) int32 {
 	if op.arg == emptyList {
 		return nobody
 	}
-	if at, length := op.list(); firstOn[at] < length {
-		return a.branch[at][firstOn[at]]
+	if at, length := op.list(); t.first[at] < length {
+		return a.branch[at][t.first[at]]
 	}
 	return nobody
 }

@@ -36,6 +36,7 @@ func read(ctx context.Context, h history.History, kind Kind) (*record, error) {
 		}
 	}
 	r := &record{parser: newParser(kind), calls: calls, first: make([]uint32, len(calls)+1), after: make([]int32, len(calls))}
+	r.ops = make([]microOp, 0, 4*len(calls)) // a guess that saves copying
 	for t := range calls {
 		if t%contextEvery == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()

@@ -97,16 +97,16 @@ func (c Checker) Check(ctx context.Context, h history.History) checker.Result {
 		c.Steps = DefaultSteps
 	}
 	result := checker.Result{Checker: c.Kind.String(), Method: c.method()}
-	a, g, err := c.judge(ctx, h)
+	a, err := c.judge(ctx, h)
 	if err != nil {
 		result.Summary = fmt.Sprintf("The transactions could not be judged: %v.", err)
 		return result
 	}
 	broken := a.broken()
 	out := ruledOut(broken)
-	result.Counts = a.counts(g)
+	result.Counts = a.counts()
 	result.Table = a.table(out)
-	unsure := a.unsure(g, c)
+	unsure := a.unsure(c)
 	switch {
 	case out[c.Expect]:
 		result.Verdict = checker.Invalid
@@ -124,16 +124,16 @@ func (c Checker) Check(ctx context.Context, h history.History) checker.Result {
 	return result
 }
 
-func (c Checker) judge(ctx context.Context, h history.History) (*analysis, *graph, error) {
+func (c Checker) judge(ctx context.Context, h history.History) (*analysis, error) {
 	if !slices.Contains(Models(), c.Expect) {
-		return nil, nil, fmt.Errorf("expected model: %q given, one of %v allowed", c.Expect, Models())
+		return nil, fmt.Errorf("expected model: %q given, one of %v allowed", c.Expect, Models())
 	}
 	r, err := read(ctx, h, c.Kind)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if len(r.calls) == 0 {
-		return nil, nil, errors.New("the history has no operation with the function \"txn\"")
+		return nil, errors.New("the history has no operation with the function \"txn\"")
 	}
 	return analyze(ctx, r, c)
 }
@@ -154,7 +154,8 @@ func (c Checker) method() string {
 }
 
 // unsure says why the absence of anomalies proves nothing, or is empty.
-func (a *analysis) unsure(g *graph, c Checker) string {
+func (a *analysis) unsure(c Checker) string {
+	g := a.depends
 	anti := g.count[rw] + g.count[rwProcess] + g.count[rwRealTime]
 	switch {
 	case slices.ContainsFunc(a.undecided, func(m []Model) bool { return ruledOut(m)[c.Expect] }):

@@ -30,9 +30,11 @@ func newVersions(r *record) (*versions, error) {
 	for _, op := range r.ops {
 		writes += int(op.keyed & 1)
 	}
+	most := writes + len(r.names.keys) // but for values that nobody wrote
 	v := &versions{
+		key: make([]uint32, 0, most), value: make([]int64, 0, most), writer: make([]int32, 0, most),
 		of:     make([]int32, len(r.ops)),
-		slots:  make([]int32, 1<<bits.Len(uint(2*writes+2*len(r.names.keys)))),
+		slots:  make([]int32, 1<<bits.Len(uint(2*most))),
 		active: make([]bool, len(r.calls)),
 	}
 	for i, op := range r.ops {

@@ -57,17 +57,13 @@ func (a *analysis) describe(t int32) string {
 			fmt.Fprintf(&b, ", and %d more", len(ops)-i)
 			break
 		}
-		b.WriteString([]string{", ", ": "}[b2i(i == 0)])
-		b.WriteString(a.opText(op))
+		separator := ", "
+		if i == 0 {
+			separator = ": "
+		}
+		b.WriteString(separator + a.opText(op))
 	}
 	return b.String()
-}
-
-func b2i(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // opText is a micro-operation in short.
@@ -113,8 +109,7 @@ func (a *analysis) sentence(e edge, from, to string) string {
 		return fmt.Sprintf("%s was complete at %.3f s (line %d), before %s began at %.3f s (line %d) (realtime).",
 			from, a.calls[e.from].Completed.Seconds(), a.calls[e.from].End, to, a.calls[e.to].Invoked.Seconds(), a.calls[e.to].Index)
 	}
-	at := a.contact(e)
-	s := at.sentence(a)
+	s := a.contact(e).sentence(a)
 	return strings.NewReplacer("{from}", from, "{to}", to).Replace(s) + " (" + edgeNames[e.kind] + ")."
 }
 
@@ -142,8 +137,11 @@ func (a *analysis) contact(e edge) contact {
 			continue
 		}
 		for _, l := range a.known.next(v) {
-			writers, readers := a.dependencies(l.why)
-			if a.author(l.to) == e.to && e.kind == [...]edgeKind{readers, writers}[b2i(op.isWrite())] {
+			kind, readers := a.dependencies(l.why)
+			if !op.isWrite() {
+				kind = readers
+			}
+			if a.author(l.to) == e.to && kind == e.kind {
 				return contact{e.kind, l}
 			}
 		}
