@@ -91,6 +91,7 @@ func (n *Node) admit(ctx context.Context, j joinRequest) error {
 		if err := settle(ctx, promote); err != nil {
 			return proposalError(err)
 		}
+		n.awaitEverywhere(ctx, promote.Index())
 		n.logger.Info("member", "id", j.ID, "raft", j.Addr)
 	}
 	if j.HTTPAddr != "" && n.machine.state().members[j.ID] != j.HTTPAddr {
@@ -153,6 +154,28 @@ func (n *Node) awaitCaughtUp(ctx context.Context, id raft.ServerID) error {
 		}
 		if n.raft.State() != raft.Leader {
 			return raft.ErrLeadershipLost
+		}
+	}
+}
+
+// awaitEverywhere waits until every voter has the log entry with the given index, or has not answered
+// for two heartbeat timeouts. The library lets nobody vote for a candidate that is no voter in its own
+// newest configuration: if the leader were lost before some voter heard of a new one, the rest might
+// not be able to elect another, although they are a majority.
+func (n *Node) awaitEverywhere(ctx context.Context, index uint64) {
+	ctx, cancel := context.WithTimeout(ctx, 2*n.config.HeartbeatTimeout)
+	defer cancel()
+	for _, v := range voters(n.configuration()) {
+		for string(v.ID) != n.config.ID {
+			last, changed := n.transport.contacts.with(v.ID)
+			if last.lastLog >= index {
+				break
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return
+			}
 		}
 	}
 }

@@ -72,13 +72,12 @@ func (n *Node) healthy(w http.ResponseWriter, _ *http.Request) error {
 
 // ready serves GET /readyz: whether this node can serve reads and writes now, and why not.
 func (n *Node) ready(w http.ResponseWriter, _ *http.Request) error {
-	s := findServer(n.configuration(), n.config.ID)
 	leader := n.leader()
 	switch {
 	case n.draining.Load():
 		return definitely(CodeShuttingDown, "the node is shutting down")
-	case s == nil || s.Suffrage != raft.Voter:
-		return definitely(CodeNoLeader, "this node is not yet a voter of the cluster")
+	case !n.registered():
+		return definitely(CodeNoLeader, "this node is not yet, or does not yet know that it is, a voter of the cluster")
 	case leader.ID == "":
 		return definitely(CodeNoLeader, "no leader is known")
 	case leader.HTTP == "":
