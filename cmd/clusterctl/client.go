@@ -82,7 +82,7 @@ func (c *client) ask(ctx context.Context, nodes []replica, r request) ([]byte, e
 			return answer, nil
 		}
 		if r.changes && !err.definite() {
-			return nil, codedError{fmt.Errorf("outcome unknown (the change may have happened, or may still happen; read before you repeat it): %w", err), exitUnknown}
+			return nil, unknown(err)
 		}
 		if !err.elsewhere() || ctx.Err() != nil {
 			return nil, err
@@ -93,6 +93,11 @@ func (c *client) ask(ctx context.Context, nodes []replica, r request) ([]byte, e
 		return nil, fmt.Errorf("no node could carry out the change, which certainly did not happen:\n%w", errors.Join(failed...))
 	}
 	return nil, fmt.Errorf("no node could answer:\n%w", errors.Join(failed...))
+}
+
+// unknown is the error of a change of which nobody knows whether it happened.
+func unknown(err error) error {
+	return codedError{fmt.Errorf("outcome unknown (the change may have happened, or may still happen; read before you repeat it): %w", err), exitUnknown}
 }
 
 // askOne asks one node once.

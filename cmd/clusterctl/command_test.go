@@ -1,6 +1,10 @@
 package main
 
 import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -46,6 +50,23 @@ func TestNothingRuns(t *testing.T) {
 	ctl(t, "put", "-c", path, "k", "v").want(t, exitFailed, "certainly did not happen")
 	ctl(t, "members", "-c", path).want(t, exitFailed, "no node could answer")
 	ctl(t, "stop", "-c", path).want(t, exitDone, "no node was ever started")
+}
+
+// Something that takes a change and answers nonsense may have carried it out.
+func TestNonsenseForAnAnswer(t *testing.T) {
+	path, c := writeConfig(t, 1, t.TempDir())
+	listener, err := net.Listen("tcp", c.replicas[0].http)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nonsense := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }))
+	nonsense.Listener.Close()
+	nonsense.Listener = listener
+	nonsense.Start()
+	defer nonsense.Close()
+	ctl(t, "put", "-c", path, "k", "v").want(t, exitUnknown, "put: outcome unknown", `read the answer "<html>"`)
+	ctl(t, "get", "-c", path, "k").want(t, exitFailed, `read the answer "<html>"`)
+	ctl(t, "status", "-c", path).want(t, exitFailed, "node1: read its status", "no node leads")
 }
 
 // Every command explains itself, with examples that name the command.

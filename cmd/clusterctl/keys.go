@@ -48,7 +48,11 @@ func (a *app) ask(c *cobra.Command, o keyOptions, r request, out any) error {
 		return err
 	}
 	if err := json.Unmarshal(answer, out); err != nil {
-		return fmt.Errorf("read the answer %q: %w", clip(string(answer)), err)
+		err = fmt.Errorf("read the answer %q: %w", clip(string(answer)), err)
+		if r.changes {
+			return unknown(err)
+		}
+		return err
 	}
 	return nil
 }
