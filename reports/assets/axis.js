@@ -1,4 +1,4 @@
-// What all plots share: a span of time, a canvas that stays sharp, colours of the theme, ticks, fault bands and gestures.
+// What all plots share: a span of time, a canvas that stays sharp, colours of the theme, ticks and gestures.
 
 // Span is the part of an axis that is shown. Several plots may watch one.
 class Span {
@@ -30,6 +30,34 @@ class Span {
   fit() {
     this.set(this.min, this.max);
   }
+}
+
+// warp turns instants into places on an axis on which only the order counts: each end of an operation is one step
+// from the next. Busy instants become readable then, however long nothing happened between them.
+function warp(list) {
+  const at = [...new Set(list.flatMap((op) => [op.invoked, op.completed]).filter((t) => t >= 0))].sort((a, b) => a - b);
+  const below = (t) => {
+    let [low, high] = [0, at.length];
+    while (low < high) {
+      const mid = (low + high) >> 1;
+      if (at[mid] <= t) low = mid + 1;
+      else high = mid;
+    }
+    return low - 1;
+  };
+  return {
+    times: at,
+    place: (t) => {
+      const i = below(t);
+      if (i < 0) return -1;
+      if (i >= at.length - 1) return t > at[at.length - 1] ? at.length : at.length - 1;
+      return i + (t - at[i]) / (at[i + 1] - at[i]);
+    },
+    instant: (p) => {
+      const i = Math.min(Math.max(Math.floor(p), 0), at.length - 1);
+      return at[i] + ((at[i + 1] ?? at[i]) - at[i]) * Math.min(1, Math.max(0, p - i));
+    },
+  };
 }
 
 // colours resolves the theme's variables, which a canvas cannot.
@@ -138,42 +166,6 @@ function fitText(c, text, width) {
   let n = Math.floor((text.length * width) / c.measureText(text).width);
   while (n > 2 && c.measureText(text.slice(0, n) + "…").width > width) n--;
   return n > 2 ? text.slice(0, n) + "…" : "";
-}
-
-// bands are the faults, in rows of which none overlaps itself. Each knows where the next of its row begins.
-const bandKinds = [...new Set(data.bands.map((b) => b.kind))];
-const bandRows = [];
-for (const b of data.bands) {
-  b.row = bandRows.findIndex((last) => last.to <= b.from);
-  if (b.row < 0) b.row = bandRows.length;
-  else bandRows[b.row].next = b.from;
-  bandRows[b.row] = b;
-  b.next = data.length;
-  b.colour = "band-" + (bandKinds.indexOf(b.kind) % 5);
-}
-const bandStrip = bandRows.length * 17;
-
-// drawBands tints the time of each fault between two heights, and writes the names above where there is a strip for them.
-function drawBands(c, area, x, strip) {
-  for (const b of data.bands) {
-    const [left, right] = [Math.max(x(b.from), area.left), Math.min(x(b.to), area.right)];
-    if (right < area.left || left > area.right) continue;
-    c.fillStyle = colour(b.colour);
-    c.globalAlpha = 0.16 / Math.max(2, bandRows.length); // overlapping faults must not hide what they stand behind
-    c.fillRect(left, area.top, Math.max(1, right - left), area.bottom - area.top);
-    if (strip !== undefined) {
-      const y = strip + b.row * 17;
-      c.globalAlpha = 0.2;
-      c.fillRect(left, y, Math.max(1, right - left), 15);
-      c.globalAlpha = 1;
-      c.fillRect(left, y, 2, 15);
-      c.font = font(11, 500);
-      c.fillStyle = colour("ink");
-      const text = b.state === "proven" ? b.label : b.label + " (not proven)";
-      c.fillText(fitText(c, text, Math.min(x(b.next), area.right) - left - 8), left + 5, y + 8);
-    }
-    c.globalAlpha = 1;
-  }
 }
 
 // gestures lets pointer, wheel and keys move a span. unit turns a horizontal place into one on the axis.

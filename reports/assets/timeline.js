@@ -2,36 +2,7 @@
 
 const rowHeight = 28;
 const laneGap = 5;
-const barHeight = 15;
 const laneGutter = 112;
-
-// warp turns instants into places on an axis on which only the order counts: each end of an operation is one step
-// from the next. Busy instants become readable then, however long nothing happened between them.
-function warp(list) {
-  const at = [...new Set(list.flatMap((op) => [op.invoked, op.completed]).filter((t) => t >= 0))].sort((a, b) => a - b);
-  const below = (t) => {
-    let [low, high] = [0, at.length];
-    while (low < high) {
-      const mid = (low + high) >> 1;
-      if (at[mid] <= t) low = mid + 1;
-      else high = mid;
-    }
-    return low - 1;
-  };
-  return {
-    times: at,
-    place: (t) => {
-      const i = below(t);
-      if (i < 0) return -1;
-      if (i >= at.length - 1) return t > at[at.length - 1] ? at.length : at.length - 1;
-      return i + (t - at[i]) / (at[i + 1] - at[i]);
-    },
-    instant: (p) => {
-      const i = Math.min(Math.max(Math.floor(p), 0), at.length - 1);
-      return at[i] + ((at[i + 1] ?? at[i]) - at[i]) * Math.min(1, Math.max(0, p - i));
-    },
-  };
-}
 
 class Timeline {
   constructor(box) {
@@ -220,95 +191,40 @@ class Timeline {
     c.textAlign = "left";
   }
 
+  // drawRow draws the operations of a row. Those that are emphasised come later, over everything else.
   drawRow(c, area, row, y, late) {
-    let free = -Infinity; // up to where labels and numbers of the row stand
+    let free = -Infinity; // up to where the numbers of the row stand
     row.ops.forEach((op, i) => {
-      const [left, right] = this.extent(op);
-      const proof = this.proof.has(op.index);
-      const tail = op.type !== "info" ? right : proof || op === this.selected ? area.right : right + 24;
-      if (tail < area.left || left > area.right) return;
-      const dim = this.proof.size > 0 && !proof && op !== this.selected;
-      c.globalAlpha = dim ? 0.5 : 1;
-      const next = i + 1 < row.ops.length ? this.x(row.ops[i + 1].invoked) : area.right;
-      const crowded = i + 1 < row.ops.length && this.proof.has(row.ops[i + 1].index);
-      if (!proof && op !== this.selected && right - left < 6 && next - right < 16) this.drawSpeck(c, op, left, right, y);
-      else if (proof || op === this.selected) {
-        late.push(() => this.drawBar(c, op, left, right, tail, y) || this.drawLabel(c, area, op, left, right, crowded ? next : area.right, y, true));
-      } else {
-        this.drawBar(c, op, left, right, tail, y);
-        this.drawLabel(c, area, op, left, right, next, y, false);
-        if (left > free) free = this.drawNumber(c, area, op, left, y);
+      const bar = this.barOf(op, y);
+      if (bar.tail < area.left || bar.left > area.right) return;
+      const follower = row.ops[i + 1];
+      const next = follower ? this.x(follower.invoked) : area.right;
+      const text = this.manyKeys && op.key ? `${op.key}: ${op.label}` : op.label;
+      if (bar.edge) {
+        late.push(() => {
+          drawBar(c, bar);
+          drawLabel(c, area, bar, text, follower && this.proof.has(follower.index) ? next : area.right);
+          this.drawNumber(c, area, op, bar.left, y);
+        });
+        return;
+      }
+      c.globalAlpha = this.proof.size > 0 ? 0.5 : 1;
+      if (bar.right - bar.left < 6 && next - bar.right < 16) drawSpeck(c, bar);
+      else {
+        drawBar(c, bar);
+        drawLabel(c, area, bar, text, next);
+        if (bar.left > free) free = this.drawNumber(c, area, op, bar.left, y);
       }
       c.globalAlpha = 1;
     });
   }
 
-  // drawBar shows the outcome by shape as well as colour: ok is full, fail is hollow with a cross, info is hatched and has no end.
-  drawBar(c, op, left, right, tail, y) {
-    const top = y + 11;
-    const width = Math.max(4, right - left);
-    c.lineWidth = 1.2;
-    c.strokeStyle = colour(op.type);
-    c.fillStyle = op.type === "info" ? hatch(c, "info", "info-fill") : colour(op.type === "fail" ? "card" : "ok-fill");
-    c.fillRect(left, top, width, barHeight);
-    c.beginPath();
-    if (op.type === "info") {
-      c.moveTo(left + width, top + 0.5);
-      c.lineTo(left + 0.5, top + 0.5);
-      c.lineTo(left + 0.5, top + barHeight - 0.5);
-      c.lineTo(left + width, top + barHeight - 0.5);
-    } else c.rect(left + 0.5, top + 0.5, width - 1, barHeight - 1);
-    c.stroke();
-    if (op.type === "fail") {
-      const [cx, cy] = [right - Math.min(6, width / 2), top + barHeight / 2];
-      c.beginPath();
-      for (const d of [-1, 1]) {
-        c.moveTo(cx - 3, cy - 3 * d);
-        c.lineTo(cx + 3, cy + 3 * d);
-      }
-      c.stroke();
-    }
-    if (tail > right) {
-      c.setLineDash([3, 4]);
-      c.beginPath();
-      c.moveTo(right, top + barHeight / 2);
-      c.lineTo(tail, top + barHeight / 2);
-      c.stroke();
-      c.setLineDash([]);
-    }
-    if (this.proof.has(op.index) || op === this.selected) {
-      c.lineWidth = 2.5;
-      c.strokeStyle = colour(op === this.selected ? "accent" : this.stuck.has(op.index) ? "invalid" : "ink");
-      c.strokeRect(left - 1, top - 1, width + 2, barHeight + 2);
-    }
-  }
-
-  // drawSpeck is a bar too small for its shape: fail is half as high.
-  drawSpeck(c, op, left, right, y) {
-    const height = op.type === "fail" ? barHeight / 2 : barHeight;
-    c.fillStyle = colour(op.type);
-    c.fillRect(left, y + 11 + barHeight - height, Math.max(1.5, right - left - 2.5), height);
-  }
-
-  drawLabel(c, area, op, left, right, next, y, always) {
-    if (!always && Math.max(right - left, next - right) < 24) return;
-    const text = this.labelOf(op);
-    c.font = font(12, always ? 600 : 400);
-    const width = textWidth(c, text);
-    const middle = y + 11 + barHeight / 2 + 0.5;
-    const from = Math.max(left, area.left);
-    c.fillStyle = colour("ink");
-    if (width + 10 < Math.min(right, area.right) - from && !(always && op.type !== "ok")) {
-      c.fillText(text, from + 5, middle);
-    } else if (width + 8 < next - right || always) {
-      const at = always && right + width + 8 > next ? Math.max(area.left + 2, left - width - 6) : right + 5;
-      if (always) {
-        this.halo(c, at, middle, width, 16);
-        c.fillStyle = colour("ink");
-      }
-      c.fillText(text, at, middle);
-    }
-    if (always) this.drawNumber(c, area, op, left, y);
+  // barOf is an operation's bar, with an edge if it is to be emphasised.
+  barOf(op, y) {
+    const [left, right] = this.extent(op);
+    const edge = op === this.selected ? "accent" : this.stuck.has(op.index) ? "invalid" : this.proof.has(op.index) ? "ink" : null;
+    const tail = op.type !== "info" ? right : edge ? this.surface.width : right + 24;
+    return { type: op.type, left, right, tail, y, edge };
   }
 
   // drawNumber writes the place in the linearization above the bar, and says where the number ends.
@@ -320,22 +236,10 @@ class Timeline {
     const text = stuck ? "cannot be next" : String(number);
     const width = c.measureText(text).width;
     const at = Math.max(Math.min(left, area.right - width - 4), area.left + 2);
-    if (stuck) this.halo(c, at, y + 5, width, 11);
+    if (stuck) halo(c, at, y + 5, width, 11);
     c.fillStyle = colour(stuck ? "invalid" : "quiet");
     c.fillText(text, at, y + 5);
     return at + width + 4;
-  }
-
-  // halo clears what stands behind a text.
-  halo(c, x, middle, width, height) {
-    c.fillStyle = colour("card");
-    c.globalAlpha = 0.9;
-    c.fillRect(x - 2, middle - height / 2, width + 4, height);
-    c.globalAlpha = 1;
-  }
-
-  labelOf(op) {
-    return this.manyKeys && op.key ? `${op.key}: ${op.label}` : op.label;
   }
 
   // drawStop marks the instant behind which no linearization continues.
