@@ -121,12 +121,22 @@ func haystack(txns int) history.History {
 	return s.history()
 }
 
+// skews is many small components: pairs of transactions that miss each other's write.
+func skews(pairs int) history.History {
+	var s script
+	for i := range pairs {
+		s.add(fmt.Sprintf(`["append","x%d",1],["r","y%d",[]]`, i, i))
+		s.add(fmt.Sprintf(`["append","y%d",1],["r","x%d",[]]`, i, i))
+	}
+	return s.history()
+}
+
 func BenchmarkHugeComponent(b *testing.B) {
 	const n = 100_000
 	for _, bb := range []struct {
 		name string
 		h    history.History
-	}{{"stale", stale(n)}, {"ring-rw", ring(n, "[]")}, {"ring-wr", ring(n, "[1]")}, {"haystack", haystack(n)}, {"late-read", lateRead(n, ListAppend)}} {
+	}{{"stale", stale(n)}, {"ring-rw", ring(n, "[]")}, {"ring-wr", ring(n, "[1]")}, {"haystack", haystack(n)}, {"late-read", lateRead(n, ListAppend)}, {"forks", forks(n / 2)}, {"skews", skews(n / 2)}} {
 		b.Run(bb.name, func(b *testing.B) { benchmark(b, Checker{}, bb.h, checker.Invalid) })
 	}
 }

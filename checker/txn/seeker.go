@@ -21,12 +21,8 @@ type arrival struct {
 	kind edgeKind
 }
 
-// origin is where a search for a cycle begins: at an edge that is to be on it, or, with edge < 0, at a
-// transaction that something must lead to which was complete before it began.
-type origin struct {
-	node int32
-	edge int32
-}
+// origin is an edge that is to be on a cycle, by its place, and the node that it is from.
+type origin struct{ node, edge int32 }
 
 // closed says what cycles without a real-time edge are looked for.
 type closed struct {
@@ -145,24 +141,24 @@ func (s *seeker) around(w walk, o origin, rank []int32, limit int) *cycle {
 // d, then a also precedes d or c precedes b, and leaves a shorter cycle. So it looks for a path from b to a where a was complete before b began.
 func (s *seeker) timedCycle(w walk) *cycle {
 	reach := s.earliest(w)
-	var origins []origin
+	var origins []int32 // transactions that lead to one which was complete before they began
 	for v := range int32(len(s.txns)) {
 		if reach[v<<1] <= v {
-			origins = append(origins, origin{v, nobody})
+			origins = append(origins, v)
 		}
 	}
 	if len(origins) == 0 {
 		return nil
 	}
 	s.afford()
-	best := s.backInTime(w, origins[0].node, reach, 2*s.nodes)
+	best := s.backInTime(w, origins[0], reach, 2*s.nodes)
 	for limit := 1; limit < 2*s.nodes; limit *= 2 {
 		round := limit
-		for _, o := range origins {
+		for _, v := range origins {
 			if round = min(round, len(best.edges)-2); round < 1 {
 				return best
 			}
-			if found := s.backInTime(w, o.node, reach, round); found != nil {
+			if found := s.backInTime(w, v, reach, round); found != nil {
 				best = found
 			}
 			if *s.steps < 0 || s.ctx.Err() != nil {

@@ -76,8 +76,8 @@ const (
 	LinearizableKeys               // and so does real time
 )
 
-// DefaultSteps is the budget of a Checker that has none: some seconds' work.
-const DefaultSteps = 1 << 29
+// DefaultSteps is the budget of a Checker that has none: a few seconds' work.
+const DefaultSteps = 1 << 28
 
 // Checker judges the transactions of a history by a model.
 type Checker struct {

@@ -109,8 +109,7 @@ func (a *analysis) sentence(e edge, from, to string) string {
 		return fmt.Sprintf("%s was complete at %.3f s (line %d), before %s began at %.3f s (line %d) (realtime).",
 			from, a.calls[e.from].Completed.Seconds(), a.calls[e.from].End, to, a.calls[e.to].Invoked.Seconds(), a.calls[e.to].Index)
 	}
-	s := a.contact(e).sentence(a)
-	return strings.NewReplacer("{from}", from, "{to}", to).Replace(s) + " (" + edgeNames[e.kind] + ")."
+	return a.contact(e).sentence(a, from, to) + " (" + edgeNames[e.kind] + ")."
 }
 
 // contact is where two transactions depend on each other: the first had to do with the first version, the second with the second. For wr
@@ -149,7 +148,8 @@ func (a *analysis) contact(e edge) contact {
 	return contact{}
 }
 
-func (c contact) sentence(a *analysis) string {
+// sentence says how the transactions named from and to depend on each other.
+func (c contact) sentence(a *analysis, from, to string) string {
 	l := c.link
 	key, old, next := a.names.keys[a.versions.key[l.from]], a.names.text(a.value[l.from]), a.names.text(a.value[l.to])
 	did := "wrote"
@@ -157,22 +157,22 @@ func (c contact) sentence(a *analysis) string {
 		did = "appended"
 	}
 	if c.kind == wr {
-		return fmt.Sprintf("{to} read %s and saw %s there, which {from} %s", key, old, did)
+		return fmt.Sprintf("%s read %s and saw %s there, which %s %s", to, key, old, from, did)
 	}
-	grounds := a.grounds(l)
+	grounds := a.grounds(l, to)
 	switch {
 	case c.kind == ww && a.kind == ListAppend:
-		return fmt.Sprintf("{from} appended %s to %s, and {to} appended %s after it%s", old, key, next, grounds)
+		return fmt.Sprintf("%s appended %s to %s, and %s appended %s after it%s", from, old, key, to, next, grounds)
 	case c.kind == ww:
-		return fmt.Sprintf("{from} wrote %s to %s, and {to} wrote %s after it%s", old, key, next, grounds)
+		return fmt.Sprintf("%s wrote %s to %s, and %s wrote %s after it%s", from, old, key, to, next, grounds)
 	case a.value[l.from] == noValue:
-		return fmt.Sprintf("{from} read %s while nothing was in it, so it missed %s, which {to} %s%s", key, next, did, grounds)
+		return fmt.Sprintf("%s read %s while nothing was in it, so it missed %s, which %s %s%s", from, key, next, to, did, grounds)
 	}
-	return fmt.Sprintf("{from} read %s with %s as its newest value, so it missed %s, which {to} %s after that%s", key, old, next, did, grounds)
+	return fmt.Sprintf("%s read %s with %s as its newest value, so it missed %s, which %s %s after that%s", from, key, old, next, to, did, grounds)
 }
 
-// grounds says why the order of two versions is known.
-func (a *analysis) grounds(l link) string {
+// grounds says why the order of two versions is known, of which the transaction named writer wrote the second.
+func (a *analysis) grounds(l link, writer string) string {
 	switch l.why {
 	case adjacent:
 		chain := a.chains[a.versions.key[l.to]]
@@ -180,7 +180,7 @@ func (a *analysis) grounds(l link) string {
 	case unseen:
 		return ", and which no read ever showed"
 	case followsRead:
-		return ": {to} had read the same value before it wrote"
+		return ": " + writer + " had read the same value before it wrote"
 	case processOrder:
 		return ": a process met the one and later the other"
 	case timeOrder:
