@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -172,7 +173,7 @@ func (n *Node) transfer(ctx context.Context, to string) error {
 	for i, v := range all {
 		last, _ := n.transport.contacts.with(v.ID)
 		switch {
-		case string(v.ID) == n.config.ID || !contains(live, v.ID):
+		case string(v.ID) == n.config.ID || !slices.Contains(live, v.ID):
 		case string(v.ID) == to:
 			best = &all[i]
 		case to == "" && (best == nil || last.lastLog > bestLog):
@@ -192,15 +193,6 @@ func (n *Node) transfer(ctx context.Context, to string) error {
 		return perhaps(CodeTimeout, "hand the leadership over to %s: %v", best.ID, err)
 	}
 	return nil
-}
-
-func contains(ids []raft.ServerID, id raft.ServerID) bool {
-	for _, have := range ids {
-		if have == id {
-			return true
-		}
-	}
-	return false
 }
 
 // String names the leader for messages.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -193,7 +194,7 @@ func (n *Node) requireQuorum(ctx context.Context, id string, change int) error {
 	_ = n.transport.contacts.awaitLive(ctx, self, all, term, began, len(all)) // whoever answers in time, counts
 	live, _ := n.transport.contacts.live(self, all, term, began)
 	count := len(live)
-	if change > 0 || contains(live, raft.ServerID(id)) {
+	if change > 0 || slices.Contains(live, raft.ServerID(id)) {
 		count += change
 	}
 	size := len(all) + change

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -112,4 +113,24 @@ func TestTheClusterIDIsKept(t *testing.T) {
 	if _, err := loadIdentity("n1", "theirs", disk); err == nil {
 		t.Error("another --cluster-id was accepted")
 	}
+}
+
+func FuzzReadLine(f *testing.F) {
+	f.Add([]byte(helloMagic + `{"purpose":"raft","cluster":"c","id":"n1"}` + "\nrest"))
+	f.Add([]byte(helloMagic))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		rest := bytes.NewReader(b)
+		var h hello
+		if readLine(rest, &h) != nil {
+			return
+		}
+		var again hello
+		var line bytes.Buffer
+		if err := errors.Join(writeLine(&line, h), readLine(&line, &again)); err != nil || again != h {
+			t.Errorf("%+v became %+v, %v", h, again, err)
+		}
+		if end := bytes.IndexByte(b[len(helloMagic):], '\n') + 1; rest.Len() != len(b)-len(helloMagic)-end {
+			t.Errorf("%d bytes are left of %q", rest.Len(), b)
+		}
+	})
 }
