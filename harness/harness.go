@@ -68,6 +68,7 @@ type Bug struct {
 	Doc      string
 	Workload string            // under which it shows
 	Nemesis  []string          // the faults under which it shows, as --nemesis takes them
+	Plan     string            // or the plan under which it shows, as --plan takes it
 	Checker  string            // the checker that is expected to find it
 	Options  map[string]string // for the test
 }

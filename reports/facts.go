@@ -27,7 +27,7 @@ func facts(run *history.Run) []fact {
 	}
 	add("System", t.System)
 	add("Workload", t.Workload)
-	add("Faults", orNone(t.Nemesis, t.Targets))
+	add("Faults", faultsText(run))
 	add("Bugs", strings.Join(t.Bugs, ", "))
 	add("Seed", strconv.FormatInt(t.Seed, 10))
 	add("Nodes", nodesText(t))
@@ -51,14 +51,20 @@ func pairs(m map[string]string) string {
 	return strings.Join(words, ", ")
 }
 
-func orNone(kinds, targets []string) string {
-	switch {
-	case len(kinds) == 0:
-		return "none"
-	case len(targets) == 0:
-		return strings.Join(kinds, ", ")
+// faultsText is the faults that were asked for, or the kinds of those in a plan that was given.
+func faultsText(run *history.Run) string {
+	kinds := run.Test.Nemesis
+	if len(kinds) == 0 {
+		for _, f := range run.Plan.Faults {
+			if !slices.Contains(kinds, f.Kind) {
+				kinds = append(kinds, f.Kind)
+			}
+		}
 	}
-	return fmt.Sprintf("%s on %s", strings.Join(kinds, ", "), strings.Join(targets, ", "))
+	if len(kinds) == 0 {
+		return "none"
+	}
+	return strings.Join(kinds, ", ")
 }
 
 func nodesText(t history.Test) string {

@@ -64,7 +64,6 @@ func poison(v reflect.Value) {
 func poisoned(t *testing.T) (*history.Run, checker.Report) {
 	run, rep := small["invalid"].run()
 	run.Test.Options = map[string]string{"a": "b"}
-	run.Test.Targets = []string{"leader"}
 	run.Plan.Faults[0].Args = map[string]string{"a": "b"}
 	run.Problems = []string{"a"}
 	rep.Notes = []string{"a"}

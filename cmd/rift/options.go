@@ -30,6 +30,8 @@ type testOptions struct {
 	bin         string
 	workload    string
 	nemesis     []string
+	planFile    string
+	plan        string // the text in planFile
 	bugs        []string
 	time        time.Duration
 	opTimeout   time.Duration
@@ -47,6 +49,7 @@ func (o *testOptions) flags(c *cobra.Command) {
 	f.StringVar(&o.bin, "bin", "", "program to run as a node, in place of the system's usual one")
 	f.StringVarP(&o.workload, "workload", "w", "register", "what the clients do; see `rift list`")
 	f.StringSliceVar(&o.nemesis, "nemesis", nil, "faults, with targets if wanted: kill,partition:ring+halves (default: none)")
+	f.StringVar(&o.planFile, "plan", "", "file with a plan of faults, in place of --nemesis; see `rift help plan`")
 	f.StringSliceVar(&o.bugs, "bug", nil, "bugs to switch on in the system; see `rift list`")
 	f.DurationVarP(&o.time, "time", "t", 60*time.Second, "length of the main phase")
 	f.DurationVar(&o.opTimeout, "op-timeout", time.Second, "after which an operation counts as indeterminate")
@@ -69,6 +72,13 @@ type choice struct {
 func (o *testOptions) resolve(c *cobra.Command) (choice, error) {
 	if !c.Flags().Changed("seed") {
 		o.seed = int64(rand.Uint32()) // short enough to be typed
+	}
+	if o.planFile != "" {
+		text, err := os.ReadFile(o.planFile)
+		if err != nil {
+			return choice{}, usagef("--plan: %w", err)
+		}
+		o.plan = string(text)
 	}
 	return o.lookUp()
 }
@@ -99,6 +109,9 @@ func (o *testOptions) lookUp() (choice, error) {
 	if err != nil {
 		return chosen, withNearest(err)
 	}
+	if o.plan != "" && len(o.nemesis) > 0 {
+		return chosen, usagef("--plan and --nemesis are both given; one of them is allowed")
+	}
 	concurrency, err := o.numbers()
 	if err != nil {
 		return chosen, err
@@ -109,9 +122,12 @@ func (o *testOptions) lookUp() (choice, error) {
 	if strings.ContainsAny(o.name, "/\\\x00") || o.name == "." || o.name == ".." || o.name == "latest" {
 		return chosen, usagef("--name: %q given, a name without slashes allowed, and not \"latest\"", o.name)
 	}
+	if _, err := nemesis.Expand(o.plan, o.seed, o.time); err != nil {
+		return chosen, withNearest(err)
+	}
 	return choice{workload: workload, system: sys, faults: faults, test: history.Test{
 		Name: o.name, System: sys.Name(), Workload: workload.Name, Nodes: o.nodes, Concurrency: concurrency, Rate: o.rate,
-		Time: history.Duration(o.time), OpTimeout: history.Duration(o.opTimeout), Nemesis: o.nemesis, Bugs: o.bugs, Options: o.set,
+		Time: history.Duration(o.time), OpTimeout: history.Duration(o.opTimeout), Nemesis: o.nemesis, Plan: o.plan, Bugs: o.bugs, Options: o.set,
 		Seed: o.seed, Version: fullVersion(),
 	}}, nil
 }

@@ -23,15 +23,28 @@ const (
 
 func (a *app) planCommand() *cobra.Command {
 	var o testOptions
+	var asJSON bool
 	c := &cobra.Command{
 		Use: "plan", Short: "Print what a seed will do, without doing it",
-		Example: "  rift plan --seed 42 --nemesis kill,partition --time 30s", Args: noArgs,
+		Long: `Prints the faults that a test and a seed give, in the form that --plan reads, or, with --json, the whole plan.
+
+A plan has a line for each fault, or for each fault that comes again and again:
+
+  at 5s partition isolate-leader for 4s
+  at 1s..3s kill leader for 500ms..2s                              a range is drawn from the seed
+  at 2s every 10s clock leader skew=bump offset=-1m for 6s         repeated until the main phase ends
+  lane second at 3s pause one for 1s                               faults of one lane never overlap; default: the kind's name`,
+		Example: "  rift plan --seed 42 --nemesis kill,partition --time 30s > my.plan\n  rift run --seed 42 --plan my.plan", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			chosen, err := o.resolve(c)
 			if err != nil {
 				return err
 			}
 			plan := chosen.plan()
+			if !asJSON {
+				_, err := fmt.Fprintf(a.out, "# seed %d\n%s", plan.Seed, nemesis.Text(plan.Faults))
+				return err
+			}
 			b, err := json.MarshalIndent(plan, "", "  ")
 			if err != nil {
 				return fmt.Errorf("print the plan: %w", err)
@@ -41,6 +54,7 @@ func (a *app) planCommand() *cobra.Command {
 		},
 	}
 	o.flags(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "print the whole plan, operation streams included, as JSON")
 	return c
 }
 
@@ -61,7 +75,11 @@ func (c choice) main() gen.Generator {
 
 // plan is everything that the run will do: a pure function of the test.
 func (c choice) plan() history.Plan {
-	faults := nemesis.Schedule(c.test.Seed, time.Duration(c.test.Time), c.faults)
+	length := time.Duration(c.test.Time)
+	faults := nemesis.Schedule(c.test.Seed, length, c.faults)
+	if c.test.Plan != "" {
+		faults, _ = nemesis.Expand(c.test.Plan, c.test.Seed, length) // it was checked when it was looked up
+	}
 	if faults == nil {
 		faults = []history.PlannedFault{}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"rift/harness"
 	"rift/harness/gen"
 	"rift/harness/history"
+	"rift/nemesis"
 )
 
 // runOptions are the flags of a run besides what is tested.
@@ -101,16 +103,22 @@ func (a *app) carryOut(ctx context.Context, c *choice, o runOptions, tag, dir st
 		return err
 	}
 	c.test.Cluster = hosts.Kind()
-	c.test.Command = commandLine(c.test)
 	plan := c.plan()
+	planText := filepath.Join(dir, history.PlanTextFile)
+	text := c.test.Plan
+	if text == "" {
+		text = nemesis.Text(plan.Faults)
+	}
+	c.test.Command = commandLine(c.test, planText)
 	if err := errors.Join(
 		history.WriteJSON(filepath.Join(dir, history.TestFile), c.test),
 		history.WriteJSON(filepath.Join(dir, history.PlanFile), plan),
+		history.WriteFile(planText, []byte(text)),
 	); err != nil {
 		return err
 	}
 	fmt.Fprintf(a.out, "%s on %s: %d nodes (%s), %d clients, %s, %d faults planned (%s)\n", c.test.Workload, c.test.System, c.test.Nodes,
-		c.test.Cluster, c.test.Concurrency, time.Duration(c.test.Time), len(plan.Faults), orNone(c.test.Nemesis))
+		c.test.Cluster, c.test.Concurrency, time.Duration(c.test.Time), len(plan.Faults), orNone(kindsOf(plan)))
 	fmt.Fprintf(a.out, "folder %s\n", dir)
 	progress := newProgress(a.err)
 	defer progress.end()
@@ -151,14 +159,17 @@ func chooseHosts(ctx context.Context, cluster string, o harness.HostsOptions) (h
 	return nil, usagef("--cluster: %q given%s", cluster, nearest(cluster, []string{"auto", "docker", "local"}))
 }
 
-// commandLine is the command that makes the run again.
-func commandLine(t history.Test) string {
+// commandLine is the command that makes the run again; planText is where the plan's text is kept, for a run that was given one.
+func commandLine(t history.Test, planText string) string {
 	args := []string{"rift", "run", "--workload", t.Workload, "--system", t.System}
 	if t.Name != t.Workload {
 		args = append(args, "--name", t.Name)
 	}
 	if len(t.Nemesis) > 0 {
 		args = append(args, "--nemesis", strings.Join(t.Nemesis, ","))
+	}
+	if t.Plan != "" {
+		args = append(args, "--plan", planText)
 	}
 	if len(t.Bugs) > 0 {
 		args = append(args, "--bug", strings.Join(t.Bugs, ","))
@@ -169,6 +180,17 @@ func commandLine(t history.Test) string {
 		args = append(args, "--set", k+"="+t.Options[k])
 	}
 	return strings.Join(append(args, "--cluster", t.Cluster, "--seed", fmt.Sprint(t.Seed)), " ")
+}
+
+// kindsOf are the kinds of fault in a plan, in the order of their first.
+func kindsOf(plan history.Plan) []string {
+	var kinds []string
+	for _, f := range plan.Faults {
+		if !slices.Contains(kinds, f.Kind) {
+			kinds = append(kinds, f.Kind)
+		}
+	}
+	return kinds
 }
 
 func orNone(names []string) string {

@@ -16,6 +16,7 @@ import (
 const (
 	TestFile     = "test.json"
 	PlanFile     = "plan.json"
+	PlanTextFile = "plan.txt"
 	HistoryFile  = "history.jsonl"
 	EvidenceFile = "evidence.jsonl"
 	ViewsFile    = "views.jsonl"
