@@ -13,7 +13,7 @@ import (
 // labelRunes bounds a value within a label, so that labels fit beside their bars.
 const labelRunes = 28
 
-// label is an operation in a few words: "write 9", "read → 7", "cas 1→2".
+// label is an operation in a few words: "write 9", "read → 7", "cas 1→2", "txn append x 1, r y []".
 func label(o *history.Operation) string {
 	in, out := o.Input, o.Output
 	if isNull(in) {
@@ -27,8 +27,11 @@ func label(o *history.Operation) string {
 	case o.F == "cas" && pair(in) != nil:
 		words = append(words, fmt.Sprintf("%s→%s", clip(string(pair(in)[0]), labelRunes), clip(string(pair(in)[1]), labelRunes)))
 		out = nil
-	case o.F == "txn" && len(out) > 0:
-		words = append(words, clip(string(out), labelRunes))
+	case o.F == "txn":
+		if len(out) == 0 {
+			out = in
+		}
+		words = append(words, clip(transaction(out), 2*labelRunes))
 		out = nil
 	case len(in) > 0:
 		words = append(words, clip(string(in), labelRunes))
@@ -40,6 +43,32 @@ func label(o *history.Operation) string {
 		words = append(words, "→", clip(string(out), labelRunes))
 	}
 	return strings.Join(words, " ")
+}
+
+// transaction is micro-operations without their brackets: [["append","x",1],["r","y",[2]]] is "append x 1, r y [2]".
+func transaction(v json.RawMessage) string {
+	var list [][3]json.RawMessage
+	if json.Unmarshal(v, &list) != nil {
+		return string(v)
+	}
+	micro := make([]string, len(list))
+	for i, m := range list {
+		words := []string{bare(m[0]), bare(m[1])}
+		if len(m[2]) > 0 && !isNull(m[2]) {
+			words = append(words, string(m[2]))
+		}
+		micro[i] = strings.Join(words, " ")
+	}
+	return strings.Join(micro, ", ")
+}
+
+// bare is a JSON string without its quotes; any other value is itself.
+func bare(v json.RawMessage) string {
+	var s string
+	if json.Unmarshal(v, &s) != nil {
+		return string(v)
+	}
+	return s
 }
 
 func isNull(v json.RawMessage) bool { return string(v) == "null" }

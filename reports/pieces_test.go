@@ -46,7 +46,9 @@ func TestLabels(t *testing.T) {
 		{"write", "9", "null", "write 9"},
 		{"cas", "[1,2]", "", "cas 1→2"},
 		{"list", "", "[1,2,3]", "list → [1,2,3]"},
-		{"txn", `[["r","k",null]]`, `[["r","k",[1]]]`, `txn [["r","k",[1]]]`},
+		{"txn", `[["r","k",null]]`, `[["r","k",[1]]]`, "txn r k [1]"},
+		{"txn", `[["append","x",1],["r",2,null]]`, "", "txn append x 1, r 2"},
+		{"txn", `{"odd":1}`, "", `txn {"odd":1}`},
 		{"add", `"` + strings.Repeat("x", 99) + `"`, "", `add "` + strings.Repeat("x", 26) + "…"},
 	} {
 		o := history.Operation{F: c.f, Input: json.RawMessage(c.in), Output: json.RawMessage(c.out), Type: history.OK}
