@@ -315,7 +315,7 @@ func drawHistory(r *rand.Rand, kind Kind) history.History {
 	return scrambledHistory(r, kind)
 }
 
-var rounds = flag.Int("rounds", 4_000, "how many random histories each comparison with brute force takes")
+var rounds = flag.Int("rounds", 2_000, "how many random histories each comparison with brute force takes")
 
 func b2i(b bool) int {
 	if b {
@@ -356,6 +356,33 @@ func TestListsAgainstBruteForce(t *testing.T) {
 	}
 	if valid < *rounds/10 || valid > 3**rounds*9/10 {
 		t.Fatalf("%d of %d comparisons were of possible histories: the histories are too easy", valid, 3**rounds)
+	}
+}
+
+// TestKeyAssumptions holds that vouching for the keys accuses no history for which what is vouched for is true: strict
+// serializability makes each key linearizable, and that of the sessions makes it sequential.
+func TestKeyAssumptions(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 4))
+	tried := 0
+	for range *rounds {
+		h := drawHistory(r, Register)
+		b := newBrute(h, Register)
+		for _, tt := range []struct {
+			keys KeyAssumption
+			twin *brute
+			keep Model
+		}{{SequentialKeys, b.inProcess(), SessionSerial}, {LinearizableKeys, b.inTime(), StrictSerial}} {
+			if !tt.twin.possible() {
+				continue
+			}
+			tried++
+			if out, a := models(t, h, Checker{Kind: Register, Keys: tt.keys}); out[tt.keep] {
+				t.Fatalf("%s is possible, but was ruled out with assumption %d: %v\n%s", tt.keep, tt.keys, a.kindsSeen(), printed(h))
+			}
+		}
+	}
+	if tried < *rounds/10 {
+		t.Fatalf("only %d histories were possible", tried)
 	}
 }
 

@@ -90,6 +90,14 @@ func (a *analysis) counts() map[string]int {
 			counts["indeterminate"]++
 		}
 	}
+	for v := range a.versions.key {
+		if a.author(int32(v)) != nobody {
+			counts["writes"]++
+			if a.observed[v] {
+				counts["writes seen"]++
+			}
+		}
+	}
 	for kind, n := range a.count {
 		counts["anomalies "+kind] = n
 	}
@@ -119,6 +127,8 @@ func (a *analysis) explain(expect Model) (out []checker.Anomaly) {
 		}
 		if len(f.edges) > 0 {
 			anomaly.Summary, anomaly.SVG = f.summary(), a.draw(f)
+		} else {
+			anomaly.Node = a.calls[f.txns[0]].Node
 		}
 		out = append(out, anomaly)
 	}

@@ -10,15 +10,16 @@ import (
 // versions are the values that keys had. A list's version is named by its last element, so that in
 // both kinds of history a write makes one version and a read observes one. Each key starts with a version that nobody wrote.
 type versions struct {
-	key     []uint32
-	value   []int64
-	writer  []int32   // version -> the micro-operation that wrote it, or nobody
-	of      []int32   // micro-operation -> the version that it wrote or observed
-	branch  [][]int32 // branch -> its elements as versions
-	initial int32     // the initial version of key 0; those of the other keys follow
-	slots   []int32   // an open hash table from (key, value) to version+1
-	active  []bool    // transaction -> it committed: it said so, or was indeterminate and seen
-	final   []bool    // version -> the last write of its transaction to its key
+	key      []uint32
+	value    []int64
+	writer   []int32   // version -> the micro-operation that wrote it, or nobody
+	of       []int32   // micro-operation -> the version that it wrote or observed
+	branch   [][]int32 // branch -> its elements as versions
+	initial  int32     // the initial version of key 0; those of the other keys follow
+	slots    []int32   // an open hash table from (key, value) to version+1
+	active   []bool    // transaction -> it committed: it said so, or was indeterminate and seen
+	observed []bool    // version -> a committed transaction read it, or a list with it
+	final    []bool    // version -> the last write of its transaction to its key
 }
 
 const nobody = -1
@@ -128,7 +129,9 @@ func (v *versions) finish(r *record) {
 	for t, call := range r.calls {
 		v.active[t] = call.Type == history.OK
 	}
+	v.observed = make([]bool, len(v.key))
 	seen := func(version int32) {
+		v.observed[version] = true
 		if w := v.writer[version]; w != nobody {
 			t := r.ops[w].txn
 			v.active[t] = v.active[t] || r.calls[t].Type == history.Info
