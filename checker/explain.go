@@ -11,6 +11,7 @@ import (
 
 const (
 	maxContext    = 200  // invocations shown around a violation, at most
+	maxEarlier    = 10   // of these, how many that ended before it began
 	maxLinearized = 1000 // of the longest order found, how many of the last are kept
 )
 
@@ -94,15 +95,19 @@ func (c cause) frontier() *Frontier {
 	return f
 }
 
-// context lists the key's operations that ran between the earliest of ops and the culprit's completion, those nearest to the end.
+// context lists the key's operations that ran between the earliest of ops and the culprit's completion, and a few that ended before.
 func (c cause) context(ops []int) []int {
 	start := slices.Min(ops)
 	var around []int
-	for k := len(c.spans) - 1; k >= 0 && len(around) < maxContext; k-- {
+	for k, earlier := len(c.spans)-1, 0; k >= 0 && len(around) < maxContext && earlier < maxEarlier; k-- {
 		s := c.spans[k]
-		if s.call < c.culprit.ret && int(s.ret) > start && !slices.Contains(ops, int(s.call)) {
-			around = append(around, int(s.call))
+		if s.call > c.culprit.ret || slices.Contains(ops, int(s.call)) {
+			continue
 		}
+		if int(s.ret) < start {
+			earlier++
+		}
+		around = append(around, int(s.call))
 	}
 	slices.Reverse(around)
 	return around
