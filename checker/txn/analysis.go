@@ -17,6 +17,8 @@ type analysis struct {
 	undecided [][]Model      // the models that hang on it
 	chains    []int32        // list-append: key -> the branch that gives its version order, or nobody
 	place     []int32        // list-append: version -> its place on that branch from 1, or 0
+	met       []meeting      // rw-register: see meetings
+	slot      []int32        // rw-register: key -> its place in met, if it is there
 	known     versionOrder   // the version order as far as it is known
 	depends   *graph         // the dependencies between transactions
 }

@@ -6,6 +6,7 @@ import "slices"
 // those before it, so the order follows from: the initial state, which precedes everything; writes that follow reads in one
 // transaction; and the order in which a process, or real time, met the versions.
 func (a *analysis) registerOrder() []link {
+	a.slot = make([]int32, len(a.names.keys))
 	var links []link
 	for t := range a.calls {
 		if a.active[t] {
@@ -31,14 +32,15 @@ type meeting struct {
 	wrote            bool // last was written
 }
 
-// meetings gives a transaction's meetings. Transactions touch few keys, so a search through the list is cheap.
+// meetings gives a transaction's meetings, which are good until the next call.
 func (a *analysis) meetings(txn int32) []meeting {
 	ops, first := a.record.of(txn)
-	met := make([]meeting, 0, len(ops))
+	met := a.met[:0]
 	for i, op := range ops {
 		version, key := a.versions.of[first+uint32(i)], int32(op.key())
-		at := slices.IndexFunc(met, func(m meeting) bool { return m.key == key })
-		if at < 0 {
+		at := a.slot[key]
+		if int(at) >= len(met) || met[at].key != key {
+			a.slot[key] = int32(len(met))
 			met = append(met, meeting{key: key, first: version, last: version, read: !op.isWrite(), wrote: op.isWrite()})
 			continue
 		}
@@ -50,6 +52,7 @@ func (a *analysis) meetings(txn int32) []meeting {
 			}
 		}
 	}
+	a.met = met
 	return met
 }
 
