@@ -231,6 +231,17 @@ func TestReadersFindTheirWay(t *testing.T) {
 	if got := text(`location.hash`); !strings.HasPrefix(got, "#op-") {
 		t.Errorf("the address of a selected operation ends with %q", got)
 	}
+	b.do(t, chromedp.Evaluate[chromedp.Void](`{
+		const canvas = document.querySelector("#plot-panels canvas");
+		canvas.dispatchEvent(new PointerEvent("pointermove", { clientX: canvas.getBoundingClientRect().left + 64 + (canvas.clientWidth - 80) * 1.5 / 12,
+			clientY: canvas.getBoundingClientRect().top + 8 }));
+	}`), settled)
+	if got := text(`document.querySelector(".tip").textContent`); !strings.Contains(got, "Fault 1: kill") || !strings.Contains(got, "process 4711 is gone") {
+		t.Errorf("the pointer on a fault's name shows %q", got)
+	}
+	if got := text(`document.querySelector(".readout").textContent`); !strings.Contains(got, "ok ") {
+		t.Errorf("the pointer on the throughput reads %q", got)
+	}
 	all := shown()
 	set("Function", "cas")
 	if got := shown(); got == all {

@@ -53,7 +53,7 @@ func pairs(m map[string]string) string {
 
 // faultsText is the faults that were asked for, or the kinds of those in a plan that was given.
 func faultsText(run *history.Run) string {
-	kinds := run.Test.Nemesis
+	kinds := slices.Clone(run.Test.Nemesis)
 	if len(kinds) == 0 {
 		for _, f := range run.Plan.Faults {
 			if !slices.Contains(kinds, f.Kind) {

@@ -145,6 +145,7 @@ type band struct {
 	From  int64    `json:"from"`
 	To    int64    `json:"to"`
 	State string   `json:"state"`
+	Told  string   `json:"told"` // the evidence, in sentences
 }
 
 // bands are the faults that were put in, in the order of time.
@@ -156,7 +157,7 @@ func bands(list []fault) []band {
 		}
 		drawn = append(drawn, band{
 			ID: f.ID, Kind: f.Kind, Label: f.Label, Nodes: f.Nodes,
-			From: int64(f.Start), To: int64(f.End), State: f.State,
+			From: int64(f.Start), To: int64(f.End), State: f.State, Told: strings.Join(f.Sentences, "\n"),
 		})
 	}
 	slices.SortStableFunc(drawn, func(a, b band) int { return cmp.Compare(a.From, b.From) })

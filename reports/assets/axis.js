@@ -207,6 +207,17 @@ function gestures(canvas, span, unit, plot) {
   });
 }
 
+// tip shows a text at the pointer; without a text it goes away.
+const tipBox = element("div", { className: "tip", hidden: true });
+document.body.append(tipBox);
+function tip(text, e) {
+  tipBox.hidden = !text;
+  if (!text) return;
+  tipBox.textContent = text;
+  tipBox.style.left = Math.max(4, Math.min(e.clientX + 12, innerWidth - tipBox.offsetWidth - 4)) + "px";
+  tipBox.style.top = Math.min(e.clientY + 18, innerHeight - tipBox.offsetHeight - 4) + "px";
+}
+
 // zoomButtons are for those who have neither wheel nor keyboard at hand.
 function zoomButtons(span) {
   const button = (text, title, onclick) => element("button", { type: "button", textContent: text, title, onclick, "aria-label": title });

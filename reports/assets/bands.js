@@ -35,3 +35,13 @@ function drawBands(c, area, x, strip) {
     c.globalAlpha = 1;
   }
 }
+
+// bandUnder is the fault whose name stands at a point, if the names begin at the height strip.
+function bandUnder(e, unit, strip) {
+  if (strip === undefined || e.offsetY < strip || e.offsetY > strip + bandStrip) return null;
+  const [row, t] = [Math.floor((e.offsetY - strip) / 17), unit(e.offsetX)];
+  return data.bands.find((b) => b.row === row && t >= b.from && t <= b.to) ?? null;
+}
+
+// bandText is all that is known of a fault.
+const bandText = (b) => `Fault ${b.id}: ${b.label}, ${b.state}, ${duration(b.from)} to ${duration(b.to)}\n${b.told}`;

@@ -26,8 +26,15 @@ class Panel {
     run.watchers.push(() => this.surface.draw());
     const unit = (x) => run.from + ((x - gutter.left) / (this.surface.width - gutter.left - gutter.right)) * (run.to - run.from);
     gestures(this.surface.canvas, run, unit, {
-      hover: (e) => point(unit(e.offsetX)),
-      leave: () => point(null),
+      hover: (e) => {
+        const band = bandUnder(e, unit, this.strip);
+        tip(band ? bandText(band) : "", e);
+        point(unit(e.offsetX));
+      },
+      leave: () => {
+        tip("");
+        point(null);
+      },
     });
     panels.push(this);
   }

@@ -3,6 +3,7 @@
 const rowHeight = 28;
 const laneGap = 5;
 const laneGutter = 112;
+const bandTop = 18;
 
 class Timeline {
   constructor(box) {
@@ -11,15 +12,13 @@ class Timeline {
     this.spacer = element("div");
     this.surface = new Surface(box, "Timeline of operations; the table below says the same in words", 100, (c) => this.render(c));
     box.append(this.spacer);
-    this.tip = element("div", { className: "tip", hidden: true });
-    box.parentElement.append(this.tip);
     box.addEventListener("scroll", () => this.surface.draw());
     this.span.watchers.push(() => this.surface.draw());
     this.unit = (x) => this.span.from + ((x - laneGutter) / (this.surface.width - laneGutter)) * (this.span.to - this.span.from);
     gestures(this.surface.canvas, this.span, this.unit, {
       click: (e) => this.onselect?.(this.under(e)),
       hover: (e) => this.hover(e),
-      leave: () => (this.tip.hidden = true),
+      leave: () => tip(""),
       keys: { n: () => this.step(1), p: () => this.step(-1), ArrowDown: () => (box.scrollTop += rowHeight), ArrowUp: () => (box.scrollTop -= rowHeight) },
     });
   }
@@ -72,7 +71,7 @@ class Timeline {
       lane.height = lane.rows.length * rowHeight;
       y += lane.height + laneGap;
     }
-    this.top = 20 + bandStrip + (this.focus && this.focus.at >= 0 ? 18 : 0);
+    this.top = bandTop + 2 + bandStrip + (this.focus && this.focus.at >= 0 ? 18 : 0);
     const height = Math.min(this.top + y + 4, 480);
     this.surface.height = Math.max(height, this.top + rowHeight * 2);
     this.box.style.maxHeight = this.surface.height + "px";
@@ -126,7 +125,7 @@ class Timeline {
     c.beginPath();
     c.rect(area.left, 0, area.right - area.left, area.bottom);
     c.clip();
-    drawBands(c, area, (t) => this.x(t), 18);
+    drawBands(c, area, (t) => this.x(t), bandTop);
     this.drawTicks(c, area);
     c.beginPath();
     c.rect(area.left, area.top, area.right - area.left, area.bottom - area.top);
@@ -277,15 +276,11 @@ class Timeline {
 
   hover(e) {
     const op = this.under(e);
+    const band = bandUnder(e, (x) => this.instant(this.unit(x)), bandTop);
     this.surface.canvas.style.cursor = op ? "pointer" : "grab";
-    this.tip.hidden = !op;
-    if (!op) return;
+    if (!op) return tip(band ? bandText(band) : "", e);
     const took = op.completed < 0 ? "never returned" : "took " + duration(op.completed - op.invoked);
-    this.tip.textContent = `#${op.index}  ${op.key ? "key " + op.key + ": " : ""}${op.label}  ${op.type}, process ${op.process}, ${op.node}, at ${duration(op.invoked)}, ${took}`;
-    const box = this.box.parentElement.getBoundingClientRect();
-    const width = Math.min(this.tip.offsetWidth, box.width);
-    this.tip.style.left = Math.max(0, Math.min(e.clientX - box.left + 12, box.width - width)) + "px";
-    this.tip.style.top = e.clientY - box.top + 18 + "px";
+    tip(`#${op.index}  ${op.key ? "key " + op.key + ": " : ""}${op.label}  ${op.type}, process ${op.process}, ${op.node}, at ${duration(op.invoked)}, ${took}`, e);
   }
 
   // step selects the next or the previous operation in the order of invocation.
