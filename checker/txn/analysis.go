@@ -64,6 +64,7 @@ func analyze(ctx context.Context, r *record, c Checker) (*analysis, error) {
 	a.order(links)
 	a.checkReads()
 	a.checkWithin()
+	a.checkFractured()
 	a.checkLostUpdates()
 	a.depends = a.graph()
 	if err := a.checkCycles(ctx, c.Steps); err != nil {

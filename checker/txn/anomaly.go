@@ -10,7 +10,7 @@ type anomalyKind struct {
 }
 
 // The kinds of anomaly that are not cycles. Those that have no name in Adya's work are Elle's, and thin-air-read, a value that
-// nobody wrote, is the name used by Liu et al., "Plume", OOPSLA 2024.
+// nobody wrote, is the name used by Liu et al., "Plume", OOPSLA 2024; fractured-read is Bailis's.
 const (
 	duplicateElements = "duplicate-elements"
 	incompatibleOrder = "incompatible-order"
@@ -20,6 +20,7 @@ const (
 	intermediateRead  = "G1b"
 	futureRead        = "future-read"
 	internal          = "internal"
+	fracturedRead     = "fractured-read"
 	lostUpdate        = "lost-update"
 	cyclicProcess     = "cyclic-versions-process"
 	cyclicRealTime    = "cyclic-versions-realtime"
@@ -103,6 +104,7 @@ func listKinds() []anomalyKind {
 		[]anomalyKind{
 			{futureRead, "A transaction does not read what it writes only later.", []Model{ReadCommitted}},
 			{internal, "A transaction reads its own writes, and the same value again if it reads twice.", []Model{ReadAtomic}},
+			{fracturedRead, "A transaction that sees one write of another transaction sees its writes to other keys too.", []Model{ReadAtomic}},
 			{lostUpdate, "Of two transactions that read the same version and then write to that key, one must see the other's write.", []Model{CursorStability}},
 		},
 		cycles(plain, gSingle, g2Item),
