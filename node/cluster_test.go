@@ -29,6 +29,33 @@ type testNetwork struct {
 	disks map[string]*Storage  // by data directory
 	cut   map[[2]string]bool   // pairs of node ids, both ways round
 	conns map[net.Conn][2]string
+	hangs map[string]bool // ids of nodes whose disks do not finish writes
+}
+
+// A hangingStable finishes no change of the term while its disk hangs.
+type hangingStable struct {
+	raft.StableStore
+	hangs func() bool
+}
+
+func (s *hangingStable) SetUint64(key []byte, v uint64) error {
+	for s.hangs() {
+		time.Sleep(5 * time.Millisecond)
+	}
+	return s.StableStore.SetUint64(key, v)
+}
+
+// A hangingStore finishes no write to the log while its disk hangs.
+type hangingStore struct {
+	raft.LogStore
+	hangs func() bool
+}
+
+func (s *hangingStore) StoreLogs(logs []*raft.Log) error {
+	for s.hangs() {
+		time.Sleep(5 * time.Millisecond)
+	}
+	return s.LogStore.StoreLogs(logs)
 }
 
 // A testPort is a listener that outlives the node that listens at it.
@@ -47,7 +74,7 @@ type portView struct {
 }
 
 func newTestNetwork(t *testing.T) *testNetwork {
-	w := &testNetwork{ports: map[string]*testPort{}, disks: map[string]*Storage{}, cut: map[[2]string]bool{}, conns: map[net.Conn][2]string{}}
+	w := &testNetwork{ports: map[string]*testPort{}, disks: map[string]*Storage{}, cut: map[[2]string]bool{}, conns: map[net.Conn][2]string{}, hangs: map[string]bool{}}
 	t.Cleanup(func() {
 		for _, p := range w.ports {
 			p.Close()
@@ -65,7 +92,10 @@ func (w *testNetwork) host(id string) Host {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			if w.disks[dir] == nil {
-				w.disks[dir] = memoryStorage()
+				disk := memoryStorage()
+				hung := func() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.hangs[id] }
+				disk.Logs, disk.Stable = &hangingStore{disk.Logs, hung}, &hangingStable{disk.Stable, hung}
+				w.disks[dir] = disk
 			}
 			return w.disks[dir], nil
 		},
@@ -180,6 +210,13 @@ func (w *testNetwork) isolate(id string, others ...string) {
 			delete(w.conns, conn)
 		}
 	}
+}
+
+// hang makes a node's disk hang, or work again.
+func (w *testNetwork) hang(id string, hangs bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hangs[id] = hangs
 }
 
 func (w *testNetwork) heal() {

@@ -75,6 +75,7 @@ func (n *Node) watchOwnLeadership(ctx context.Context) {
 		case elected := <-n.notify:
 			leave()
 			leave = func() {}
+			n.leads.Store(elected)
 			if elected {
 				leave = n.takeOffice(ctx)
 			}

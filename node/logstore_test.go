@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,11 +30,16 @@ func logsOf(indexes ...uint64) (logs []*raft.Log) {
 // A write that the disk finishes too late has failed as far as raft knows: it must leave no trace, and
 // nothing else may be written before it is gone.
 func TestALateWriteIsUndone(t *testing.T) {
+	var leader atomic.Bool
 	disk := raft.NewInmemStore()
 	stalling := &stallingStore{disk, make(chan struct{}, 10)}
-	s := &logStore{LogStore: stalling, deadline: 20 * time.Millisecond}
+	s := newLogStore(stalling, 20*time.Millisecond, leader.Load)
+	leader.Store(true)
 	if err := s.StoreLogs(logsOf(1, 2, 3)); !errors.Is(err, errStalled) {
 		t.Fatalf("a stalled write ended with %v", err)
+	}
+	if err := s.StoreLogs(logsOf(4)); !errors.Is(err, errStalled) {
+		t.Fatalf("a write behind a stalled one ended with %v", err)
 	}
 	next := make(chan error, 1)
 	go func() { next <- s.DeleteRange(1, 3) }()
@@ -49,10 +55,10 @@ func TestALateWriteIsUndone(t *testing.T) {
 	if last, err := disk.LastIndex(); last != 0 || err != nil {
 		t.Errorf("the last entry is %d, %v: the late write was not undone", last, err)
 	}
-	s.deadline = testPatience
-	stalling.release <- struct{}{}
+	leader.Store(false)
+	time.AfterFunc(2*s.deadline, func() { stalling.release <- struct{}{} })
 	if err := s.StoreLogs(logsOf(1)); err != nil {
-		t.Fatal(err)
+		t.Fatalf("a follower's write ended with %v", err)
 	}
 	if last, err := s.LastIndex(); last != 1 || err != nil {
 		t.Errorf("the last entry is %d, %v", last, err)
@@ -66,7 +72,7 @@ func (brokenStore) DeleteRange(_, _ uint64) error { return errPowerCut }
 
 func TestAStoreThatCannotUndoIsUseless(t *testing.T) {
 	stalling := &stallingStore{raft.NewInmemStore(), make(chan struct{}, 10)}
-	s := &logStore{LogStore: brokenStore{stalling}, deadline: time.Millisecond}
+	s := newLogStore(brokenStore{stalling}, time.Millisecond, func() bool { return true })
 	if err := s.StoreLog(logsOf(1)[0]); !errors.Is(err, errStalled) {
 		t.Fatalf("a stalled write ended with %v", err)
 	}

@@ -62,8 +62,9 @@ type Node struct {
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
 	draining atomic.Bool
-	failure  chan error // the first reason why the node cannot go on
-	notify   chan bool  // raft's announcements that this node became or ceased to be the leader
+	leads    atomic.Bool // follows raft's announcements
+	failure  chan error  // the first reason why the node cannot go on
+	notify   chan bool   // raft's announcements that this node became or ceased to be the leader
 }
 
 // Start starts a node: it listens, opens and checks its storage, founds a cluster if it has neither data
@@ -155,7 +156,7 @@ func (n *Node) assemble(host Host, listener net.Listener) (err error) {
 	if n.seams.stable != nil {
 		stable = n.seams.stable(stable)
 	}
-	logs, err := raft.NewLogCache(logCacheSize, &logStore{LogStore: n.storage.Logs, deadline: 4 * n.config.HeartbeatTimeout})
+	logs, err := raft.NewLogCache(logCacheSize, newLogStore(n.storage.Logs, 4*n.config.HeartbeatTimeout, n.leads.Load))
 	if err != nil {
 		return fmt.Errorf("make the log cache: %w", err)
 	}

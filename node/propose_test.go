@@ -90,6 +90,27 @@ func TestAWriteWithoutAQuorumIsUnknown(t *testing.T) {
 	}
 }
 
+// A leader whose disk hangs cannot lead. It must not keep the others from electing one that can, and
+// it must be of use again when its disk is (hashicorp/raft issues 503, 612, 614).
+func TestALeaderWhoseDiskHangsStepsDown(t *testing.T) {
+	c := newCluster(t, 3, nil)
+	leader := c.leader()
+	c.net.hang(leader, true)
+	defer c.net.hang(leader, false)
+	if e := c.call(leader, "PUT", "/v1/kv/x?forward=false", "lost or not").failure(); e.Definite && e.Code != CodeNotLeader && e.Code != CodeNoLeader {
+		t.Errorf("the write on the hanging disk: %+v", e)
+	}
+	next := c.leader(c.others(leader)...)
+	c.must(next, "PUT", "/v1/kv/x", "new")
+	c.net.hang(leader, false)
+	if got := c.must(leader, "GET", "/v1/kv/x", "").value(); got != "new" {
+		t.Errorf("the node whose disk hung reads %q", got)
+	}
+	await(t, "all nodes have the same log", func() bool {
+		return c.statusOf(leader).LastLogIndex == c.statusOf(c.leader()).LastLogIndex
+	})
+}
+
 // What a follower says of a forwarded write depends on how far the request got.
 func TestForwardingTellsHowFarItGot(t *testing.T) {
 	breaks := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
