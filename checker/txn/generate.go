@@ -18,7 +18,8 @@ const (
 	Torn                      // each micro-operation takes effect at an instant of its own, and failed transactions leave their writes behind
 )
 
-// Generator makes histories of transactions, for tests and benchmarks of checkers. Keys are drawn uniformly from the active ones.
+// Generator makes histories of transactions, for tests and benchmarks of checkers. Keys are drawn uniformly from the active ones, and
+// half of the micro-operations are writes. The numbers are at least 1, and the shares from 0 to 1.
 type Generator struct {
 	Kind         Kind
 	Isolation    Isolation
@@ -80,7 +81,7 @@ type keyState struct {
 // client is one process and its current transaction.
 type client struct {
 	process int
-	ops     []operationPlan
+	ops     []planned
 	done    int // micro-operations that took effect
 	begun   bool
 	since   int32 // the instant as of which it reads
@@ -89,7 +90,8 @@ type client struct {
 	results []byte
 }
 
-type operationPlan struct {
+// planned is a micro-operation that is to be performed.
+type planned struct {
 	key   int
 	value int // 0 for a read
 }
@@ -134,7 +136,7 @@ func (d *database) plan(c *client) {
 	*c = client{process: c.process, fate: history.OK, effect: true}
 	for range 1 + d.rand.IntN(d.MaxOps) {
 		at := d.rand.IntN(len(d.active))
-		o := operationPlan{key: d.active[at]}
+		o := planned{key: d.active[at]}
 		if d.rand.IntN(2) == 0 {
 			k := &d.keys[o.key]
 			k.drawn++
@@ -170,14 +172,14 @@ func (d *database) commit(c *client) {
 
 // conflict says whether somebody wrote to a transaction's keys after it took its snapshot.
 func (d *database) conflict(c *client) bool {
-	return slices.ContainsFunc(c.ops, func(o operationPlan) bool {
+	return slices.ContainsFunc(c.ops, func(o planned) bool {
 		k := &d.keys[o.key]
 		return o.value > 0 && len(k.times) > 0 && k.times[len(k.times)-1] > c.since
 	})
 }
 
 // perform lets one micro-operation take effect: writes at the next instant, reads as of c.since with the transaction's own writes.
-func (d *database) perform(c *client, o operationPlan) {
+func (d *database) perform(c *client, o planned) {
 	k := &d.keys[o.key]
 	if o.value > 0 {
 		if c.effect {
@@ -239,15 +241,15 @@ func (d *database) text(c *client, results []byte) []byte {
 }
 
 // result appends a comma and a micro-operation.
-func (d *database) result(b []byte, o operationPlan, read []byte) []byte {
-	f := "r"
+func (d *database) result(b []byte, o planned, read []byte) []byte {
+	f := `"r"`
 	if o.value > 0 {
-		f = map[Kind]string{ListAppend: "append", Register: "w"}[d.Kind]
+		f = d.Kind.write()
 		read = strconv.AppendInt(nil, int64(o.value), 10)
 	} else if read == nil {
 		read = []byte("null")
 	}
-	b = append(append(append(b, `,["`...), f...), `",`...)
+	b = append(append(append(b, ",["...), f...), ',')
 	b = append(strconv.AppendInt(b, int64(o.key), 10), ',')
 	return append(append(b, read...), ']')
 }
