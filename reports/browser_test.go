@@ -43,7 +43,7 @@ func newBrowser(t testing.TB) *browser {
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-component-update", true), chromedp.Flag("hide-scrollbars", true))
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second) // it must outlive the test, to be closed in peace
 	ctx, stop := chromedp.NewExecAllocator(ctx, options...)
 	ctx, closePage := chromedp.NewContext(ctx)
 	t.Cleanup(func() {

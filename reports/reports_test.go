@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,12 +65,19 @@ var (
 	breaks = regexp.MustCompile(`\n\s*`)
 )
 
-func TestReportsAreTheSameEachTime(t *testing.T) {
+func TestReportsAreTheSameEachTimeAndChangeNothing(t *testing.T) {
 	run, rep := small["invalid"].run()
+	anomaly := &rep.Results[0].Anomalies[0]
+	anomaly.Frontier = nil
+	slices.Reverse(anomaly.Ops)
+	before := slices.Clone(anomaly.Ops)
 	for _, f := range Formats {
 		if !bytes.Equal(written(t, f, run, rep), written(t, f, run, rep)) {
 			t.Errorf("%s differs from one time to the next", f.Name)
 		}
+	}
+	if !slices.Equal(anomaly.Ops, before) {
+		t.Error("the report was changed by writing it")
 	}
 }
 
@@ -98,9 +106,10 @@ func TestWritePutsTheFilesIntoTheFolder(t *testing.T) {
 
 func TestReportsOfAlmostNothing(t *testing.T) {
 	damaged := &history.Run{History: history.History{{Process: 1, Type: history.OK, F: "read"}}, Problems: []string{"test.json is missing"}}
+	panics := checker.Result{Checker: "node-logs", Verdict: checker.Invalid, Anomalies: []checker.Anomaly{{Kind: "panic", Node: "n1"}}}
 	for name, run := range map[string]*history.Run{"empty": {}, "damaged": damaged} {
 		for _, f := range Formats {
-			if len(written(t, f, run, checker.NewReport(nil, nil))) == 0 {
+			if len(written(t, f, run, checker.NewReport(nil, nil))) == 0 || len(written(t, f, run, checker.NewReport([]checker.Result{panics}, nil))) == 0 {
 				t.Errorf("%s of an %s run is empty", f.Name, name)
 			}
 		}

@@ -72,8 +72,11 @@ func around(ops []history.Operation, a checker.Anomaly, near map[int]bool) {
 	}
 	slices.Sort(named)
 	named = slices.Compact(named)
-	if proof := proofOf(a); len(named) > nearOps && len(proof) > 0 {
-		end, _ := slices.BinarySearch(named, slices.Max(proof))
+	if len(named) > nearOps {
+		end := len(named)
+		if proof := proofOf(a); len(proof) > 0 {
+			end, _ = slices.BinarySearch(named, slices.Max(proof))
+		}
 		from := min(max(0, end-nearOps*3/4), len(named)-nearOps)
 		named = named[from : from+nearOps]
 	}
