@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,7 +63,17 @@ func (n *Node) routes() http.Handler {
 		}
 		return definitely(CodeNotFound, "there is no %s", r.URL.Path)
 	}))
-	return mux
+	unclean := n.timed("", func(_ http.ResponseWriter, r *http.Request) error {
+		return definitely(CodeBadRequest, "path: %q has empty or dotted segments; percent-encode them in keys", r.URL.EscapedPath())
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The mux would redirect such a path, and clients would then repeat a PUT as a GET.
+		if p := r.URL.EscapedPath(); p != "/" && path.Clean(p) != strings.TrimSuffix(p, "/") {
+			unclean.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // timed gives a request its deadline, counts it, and writes its error.
