@@ -315,7 +315,7 @@ func drawHistory(r *rand.Rand, kind Kind) history.History {
 	return scrambledHistory(r, kind)
 }
 
-var rounds = flag.Int("rounds", 2_000, "how many random histories each comparison with brute force takes")
+var rounds = flag.Int("rounds", 1_200, "how many random histories each comparison with brute force takes")
 
 func b2i(b bool) int {
 	if b {
