@@ -45,6 +45,7 @@ type Node struct {
 	stream    *stream
 	transport *transport
 	machine   *machine
+	logs      raft.LogStore
 	raft      *raft.Raft
 	proposer  *proposer
 	peers     *peers
@@ -160,6 +161,7 @@ func (n *Node) assemble(host Host, listener net.Listener) (err error) {
 	if err != nil {
 		return fmt.Errorf("make the log cache: %w", err)
 	}
+	n.logs = logs
 	logger := raftLogger{logger: n.logger.With("part", "raft")}
 	n.stream = newStream(host, listener, n.identity, 4*n.config.HeartbeatTimeout, n.logger)
 	n.stream.admitted.Store(existing || len(n.config.Join) == 0)

@@ -54,10 +54,12 @@ func (n *Node) readIndex(ctx context.Context) (uint64, error) {
 // confirmLeadership returns the index up to which a linearizable read must wait, or an error if this
 // node is not certainly the leader.
 //
-// The index is what the state machine had applied when the round began: writes are acknowledged after
-// they are applied, and those of earlier leaders are covered because the gate of a term opens once an
-// entry of that very term was applied. Then a majority of the voters must acknowledge a message that
-// was sent after the round began, in the same term: at that moment no newer leader had been elected.
+// The index is the last entry for the state machine that was committed when the round began; those of
+// earlier leaders are covered because the gate of a term opens once an entry of that very term was
+// applied. What this node's own state machine has applied would not do: a follower's may be ahead of
+// it, and has perhaps served a newer value already (Rift found that with this very node). Then a
+// majority of the voters must acknowledge a message that was sent after the round began, in the same
+// term: at that moment no newer leader had been elected.
 // (The library's VerifyLeader also credits answers to messages sent earlier, and non-voters.)
 func (n *Node) confirmLeadership(ctx context.Context) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, n.config.HeartbeatTimeout)
@@ -70,7 +72,10 @@ func (n *Node) confirmLeadership(ctx context.Context) (uint64, error) {
 		return 0, definitely(CodeNoLeader, "the leader of term %d has not yet committed an entry of its own", term)
 	}
 	began := time.Now()
-	index := n.machine.state().index
+	index, err := n.committed()
+	if err != nil {
+		return 0, definitely(CodeNoLeader, "the leader of term %d cannot read its log: %v", term, err)
+	}
 	if err := n.contactQuorum(ctx, term, began); err != nil {
 		return 0, definitely(CodeNoLeader, "the leader of term %d has not reached a quorum", term)
 	}
@@ -78,6 +83,26 @@ func (n *Node) confirmLeadership(ctx context.Context) (uint64, error) {
 		return 0, definitely(CodeNotLeader, "this node is not the leader any more")
 	}
 	return index, nil
+}
+
+// committed is the index of the last committed log entry that the state machine sees. The library's
+// commit index will not do where it is that of a no-op or a barrier, which the state machine never
+// sees and would be waited for in vain.
+func (n *Node) committed() (uint64, error) {
+	applied := n.machine.state().index
+	for i := n.raft.CommitIndex(); i > applied; i-- {
+		var l raft.Log
+		if err := n.logs.GetLog(i, &l); err != nil {
+			if newer := n.machine.state().index; newer >= i {
+				return newer, nil // applied, and compacted away, in the meantime
+			}
+			return 0, fmt.Errorf("entry %d: %w", i, err)
+		}
+		if l.Type == raft.LogCommand || l.Type == raft.LogConfiguration {
+			return i, nil
+		}
+	}
+	return applied, nil
 }
 
 // contactQuorum probes all voters and waits until a majority of them answered to a message that was

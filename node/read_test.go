@@ -13,11 +13,15 @@ import (
 )
 
 // One client counts upwards while leadership moves and leaders are cut off. No read, on any node, that
-// begins after a number was acknowledged may answer with a smaller one.
+// begins after a number was acknowledged, or was read on any node, may answer with a smaller one.
 func TestReadsAreLinearizableWhileLeadersChange(t *testing.T) {
 	c := newCluster(t, 3, nil)
 	c.must("n1", "PUT", "/v1/kv/x", "0")
-	var acknowledged, written atomic.Int64
+	var acknowledged, written atomic.Int64 // acknowledged: or read
+	raise := func(to int64) {
+		for now := acknowledged.Load(); now < to && !acknowledged.CompareAndSwap(now, to); now = acknowledged.Load() {
+		}
+	}
 	stop := make(chan struct{})
 	var clients sync.WaitGroup
 	clients.Add(1)
@@ -31,7 +35,7 @@ func TestReadsAreLinearizableWhileLeadersChange(t *testing.T) {
 			}
 			written.Store(i)
 			if a := c.call(c.ids[i%3], "PUT", "/v1/kv/x?timeout=500ms", fmt.Sprint(i)); a.status == 200 {
-				acknowledged.Store(i)
+				raise(i)
 			}
 		}
 	}()
@@ -55,6 +59,7 @@ func TestReadsAreLinearizableWhileLeadersChange(t *testing.T) {
 				if most := written.Load(); err != nil || got < least || got > most {
 					t.Errorf("%s reads %q, after %d was acknowledged and before %d was written (%v)", id, a.value(), least, most+1, err)
 				}
+				raise(got)
 				reads.Add(1)
 			}
 		}()
@@ -150,5 +155,25 @@ func TestHeartbeatsTakeTheMainLoop(t *testing.T) {
 	}
 	if last, _ := tr.contacts.with("n1"); last.term != 7 || last.lastLog != 9 {
 		t.Errorf("the contact is %+v", last)
+	}
+}
+
+// A leader's state machine may lag behind a follower's, which has perhaps served the newest value already. The read
+// index must cover that value, and must not name an entry that no state machine ever sees.
+func TestTheReadIndexIsThatOfTheLogAndNotOfTheStateMachine(t *testing.T) {
+	c := newCluster(t, 1, nil)
+	leader := c.nodes[c.leader()]
+	c.must("n1", "PUT", "/v1/kv/x", "old")
+	lagging := leader.machine.state()
+	c.must("n1", "PUT", "/v1/kv/x", "new")
+	newest := leader.machine.state()
+	if err := leader.raft.Barrier(time.Second).Error(); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*state{newest, lagging} {
+		leader.machine.current.Store(s)
+		if got, err := leader.committed(); err != nil || got != newest.index {
+			t.Errorf("with entry %d applied, the read index is %d (%v), want %d", s.index, got, err, newest.index)
+		}
 	}
 }
