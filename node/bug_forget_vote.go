@@ -9,8 +9,10 @@ import (
 
 // forgetVote starts every process as if it had never voted and were in term 0. A node that is restarted
 // during an election can vote twice in it. Worse, when all nodes are restarted together, terms begin
-// anew below those in their logs: a node that misses the newest writes then has the log with the
-// higher last term, wins elections with it, and overwrites what was acknowledged.
+// anew. Then two leaders can have had the same term, and a node keeps an entry of the first for one of
+// the second: it differs from the others for ever. And terms begin below those in the logs: a node that
+// misses the newest writes has the log with the higher last term, wins elections with it, and
+// overwrites what was acknowledged.
 var forgetVote = Bug{
 	Name:        "forget-vote",
 	Description: "a restarted node does not read back the term and the vote that it had persisted",
