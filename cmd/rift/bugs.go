@@ -108,7 +108,7 @@ func (o bugsOptions) rows() ([]row, error) {
 		if len(o.only) > 0 && !slices.Contains(o.only, b.Name) {
 			continue
 		}
-		test := fmt.Sprint(b.Workload, b.Nemesis, b.Options)
+		test := fmt.Sprint(b.Workload, b.Nemesis, b.Plan, b.Options)
 		for i := range o.seeds {
 			seed := o.run.test.seed + int64(i)
 			broken = append(broken, row{bug: b, seed: seed})
@@ -123,7 +123,7 @@ func (o bugsOptions) rows() ([]row, error) {
 
 func (a *app) tryRow(ctx context.Context, o runOptions, r row) (result, error) {
 	t := &o.test
-	t.workload, t.nemesis, t.set, t.seed = r.bug.Workload, r.bug.Nemesis, r.bug.Options, r.seed
+	t.workload, t.nemesis, t.plan, t.set, t.seed = r.bug.Workload, r.bug.Nemesis, r.bug.Plan, r.bug.Options, r.seed
 	t.name = "healthy-" + r.bug.Name
 	if !r.healthy {
 		t.bugs, t.name = []string{r.bug.Name}, r.bug.Name
@@ -198,11 +198,19 @@ func printHunt(a *app, results []result) bool {
 		if !r.ok {
 			good, should = false, "NO: "+r.why
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", bug, r.bug.Workload, strings.Join(r.bug.Nemesis, ","), r.seed, r.verdict,
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", bug, r.bug.Workload, faultsOf(r.bug), r.seed, r.verdict,
 			orDash(r.checker), witness, should)
 	}
 	w.Flush()
 	return good
+}
+
+// faultsOf are a bug's faults in a few words.
+func faultsOf(b harness.Bug) string {
+	if b.Plan != "" {
+		return "a plan of its own"
+	}
+	return strings.Join(b.Nemesis, ",")
 }
 
 func orDash(s string) string {

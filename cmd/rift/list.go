@@ -38,7 +38,7 @@ func list(out io.Writer) error {
 		s := make("")
 		fmt.Fprintf(w, "  %s\t%s\t%s\n", s.Name(), strings.Join(runs(s), ", "), s.Doc())
 		for _, b := range s.Bugs() {
-			fmt.Fprintf(w, "    --bug %s\t%s, %s\t%s\n", b.Name, b.Workload, strings.Join(b.Nemesis, ","), b.Doc)
+			fmt.Fprintf(w, "    --bug %s\t%s, %s\t%s\n", b.Name, b.Workload, faultsOf(b), b.Doc)
 		}
 	}
 	return w.Flush()
