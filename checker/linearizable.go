@@ -19,6 +19,10 @@ import (
 // that is given up has cost some seconds and 250 MB.
 const DefaultSteps = 40_000_000
 
+// explainSteps is how many steps the search for the point where no order continues may take, once a quicker method has
+// found that there is none.
+const explainSteps = 10_000_000
+
 // maxExplained is how many keys' violations are explained; the others are counted.
 const maxExplained = 4
 
@@ -37,8 +41,9 @@ type Linearizable struct {
 type judged struct {
 	object
 	decision
-	proven bool  // an operation that answered was explained
-	err    error // the operations cannot be read
+	found  *finding // what the search found, if it was needed
+	proven bool     // an operation that answered was explained
+	err    error    // the operations cannot be read
 }
 
 // Check implements Checker.
@@ -139,7 +144,7 @@ func (l Linearizable) judge(ctx context.Context, v view, o object) judged {
 	if f.verdict == Unknown || f.verdict == Invalid && !h.exact {
 		f = find(ctx, l.Model, ops, l.steps())
 	}
-	k.decision = decision{verdict: f.verdict, method: "search", cut: f.culprit.ret, steps: f.steps}
+	k.decision, k.found = decision{verdict: f.verdict, method: "search", cut: f.culprit.ret, steps: f.steps}, &f
 	return k
 }
 
@@ -173,11 +178,19 @@ var errDisagree = errors.New("one finds an order that explains every answer, the
 
 // explain finds the point where no order continues, asks porcupine whether it agrees, and puts both into words.
 func (l Linearizable) explain(ctx context.Context, v view, k judged, prefix int) (Anomaly, string, error) {
-	ops, err := l.Model.decode(v, k.spans[:prefix])
+	spans := k.core
+	if spans == nil {
+		spans = k.spans[:prefix]
+	}
+	ops, err := l.Model.decode(v, spans)
 	if err != nil {
 		return Anomaly{}, "", err
 	}
-	f := find(ctx, l.Model, ops, l.steps())
+	if k.found == nil {
+		f := find(ctx, l.Model, ops, min(l.steps(), explainSteps))
+		k.found = &f
+	}
+	f := *k.found
 	switch f.verdict {
 	case Valid:
 		return Anomaly{}, "", errDisagree

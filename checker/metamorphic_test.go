@@ -37,7 +37,7 @@ func TestRenaming(t *testing.T) {
 func TestForgetting(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	valid := 0
-	for range histories(t, 5_000) {
+	for range histories(t, 2_000) {
 		h := draw(r, randomShape(r))
 		if registerVerdict(h) != Valid {
 			continue

@@ -44,7 +44,8 @@ type gear func(v view, o object) decision
 type decision struct {
 	verdict Verdict
 	method  string
-	cut     int32 // invalid: the place of the completion that ends the shortest violating prefix
+	cut     int32  // invalid: the place of the completion that ends the shortest violating prefix
+	core    []span // invalid: a part of that prefix that is invalid on its own; nil if none is known
 	steps   int
 	hint    *hint // unknown: what was learnt nevertheless; nil if nothing
 }

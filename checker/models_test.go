@@ -111,7 +111,7 @@ func TestModelsAgree(t *testing.T) {
 		t.Run(m.Name, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(8, 9))
 			tally := make(map[Verdict]int)
-			for range histories(t, 3_000) {
+			for range histories(t, 1_500) {
 				h := arbitrary(r, answer)
 				_, ops := opsOf(t, m, h)
 				want := Invalid

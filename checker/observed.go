@@ -52,7 +52,7 @@ func (r *register) observed(chains, forward []chain) Verdict {
 			at++
 		}
 		if at == n || earlier[at] > o.ret {
-			return r.refute(refused, values)
+			return r.refute(refused, chains)
 		}
 		places[k] = at
 	}
@@ -79,40 +79,31 @@ func (r *register) order(chains, forward []chain) []int32 {
 	slices.SortStableFunc(line, func(a, b placed) int { return cmp.Compare(a.place, b.place) })
 	values := make([]int32, 0, r.included)
 	for _, p := range line {
-		for v := p.first; ; {
-			values = append(values, v)
-			if v = r.clusters[v].next; v == 0 {
-				break
-			}
-		}
+		values = r.values(values, p.chain)
 	}
 	return values
 }
 
 // refute looks for a cas that can neither stand before its old value came nor after it went: something of that value
 // or of what follows in its chain completed before it began, and something of that value or of what precedes was invoked after it completed.
-func (r *register) refute(refused []regOp, values []int32) Verdict {
-	before, after := make([]int32, len(r.clusters)), make([]int32, len(r.clusters))
-	latest, begun := int32(-1), 0
-	flush := func(end int) { // walks one chain backwards
-		earliest := int32(never)
-		for i := end - 1; i >= begun; i-- {
-			earliest = min(earliest, r.clusters[values[i]].min)
-			before[values[i]] = earliest
+func (r *register) refute(refused []regOp, chains []chain) Verdict {
+	before, after, of := make([]int32, len(r.clusters)), make([]int32, len(r.clusters)), make([]int32, len(r.clusters))
+	var values []int32
+	for i, c := range chains {
+		values = r.values(values[:0], c)
+		latest, earliest := int32(-1), int32(never)
+		for _, v := range values {
+			latest = max(latest, r.clusters[v].max)
+			after[v], of[v] = latest, int32(i)
 		}
-		begun = end
-	}
-	for i, v := range values {
-		if u := r.clusters[v].update; u < 0 || r.ops[u].kind == regWrite {
-			flush(i)
-			latest = -1
+		for _, v := range slices.Backward(values) {
+			earliest = min(earliest, r.clusters[v].min)
+			before[v] = earliest
 		}
-		latest = max(latest, r.clusters[v].max)
-		after[v] = latest
 	}
-	flush(len(values))
-	for _, o := range refused {
+	for i, o := range refused {
 		if before[o.old] < o.call && after[o.old] > o.ret {
+			r.refuted, r.blamed = &refused[i], r.values(nil, chains[of[o.old]])
 			return Invalid
 		}
 	}

@@ -137,26 +137,30 @@ func twoSwaps(c cause, x history.Operation, v string, writers, before []history.
 	return Anomaly{}, false
 }
 
-// overwritten finds an operation that shows another value, between the last time that v can have been written and x.
+// overwritten finds the operations that show another value, between the last time that v can have been written and x. The one that is told is
+// the first write of these to be acknowledged, or else the first read.
 func overwritten(c cause, x history.Operation, v string, writers, before, later []history.Operation) (Anomaly, bool) {
 	first, known := established(v, writers, before)
+	if !known && (v != null || len(writers) > 0) {
+		return Anomaly{}, false
+	}
 	var b *history.Operation
+	newer := make(map[string]bool)
 	for i := range before {
 		o := &before[i]
 		u, ok := after(*o)
 		if !ok || u == v || o.End >= int(c.culprit.call) || known && o.Index < first.End {
 			continue
 		}
-		write, had := o.F != "read", b != nil && b.F != "read" // that a write was acknowledged tells more than that it was read
-		if b == nil || write && !had || write == had && o.End > b.End {
+		newer[u] = true
+		if reads := o.F == "read"; b == nil || b.F == "read" && !reads || (b.F == "read") == reads && o.End < b.End {
 			b = o
 		}
 	}
-	if b == nil || !known && (v != null || len(writers) > 0) {
+	if b == nil {
 		return Anomaly{}, false
 	}
 	u, _ := after(*b)
-	gap := lasting(x.Invoked - b.Completed)
 	did := fmt.Sprintf("%s was acknowledged by %s", u, who(*b))
 	ops := []history.Operation{*b, x}
 	if b.F == "read" {
@@ -166,10 +170,11 @@ func overwritten(c cause, x history.Operation, v string, writers, before, later 
 		}
 	}
 	if known {
-		ops = append(append(ops, first), writers[len(writers)-1])
+		ops = append(ops, first, writers[len(writers)-1])
 	}
-	a := anomalyOf(blame(*b, x, u, v, before, later), ops,
-		"%s; the %s began %s after %s.", c.answered(x, v), x.F, gap, did)
+	all := append(slices.Clone(before), later...)
+	a := anomalyOf(blame(*b, x, newer, all), ops,
+		"%s; the %s began %s after %s.", c.answered(x, v), x.F, lasting(x.Invoked-b.Completed), did)
 	switch a.Kind {
 	case lostWrite:
 		a.Summary += fmt.Sprintf(" Nobody ever saw %s: the acknowledged write is lost.", u)
@@ -206,15 +211,20 @@ func established(v string, writers, before []history.Operation) (first history.O
 	return first, ok
 }
 
-// blame names the anomaly: b showed u, and then x saw the older v.
-func blame(b, x history.Operation, u, v string, before, later []history.Operation) string {
-	if w, _ := writersOf(u, before); b.F == "read" && len(w) > 0 && !slices.ContainsFunc(w, func(o history.Operation) bool { return o.Type == history.OK }) {
-		return dirtyRead
+// blame names the anomaly: b showed that there were newer values, and then x saw the older one.
+func blame(b, x history.Operation, newer map[string]bool, all []history.Operation) string {
+	if b.F == "read" {
+		u, _ := after(b)
+		if w, _ := writersOf(u, all); !slices.ContainsFunc(w, func(o history.Operation) bool { return o.Type == history.OK }) {
+			return dirtyRead
+		}
+		return staleRead
 	}
-	stale := 0 // who else saw the older value although the newer one was there
-	for _, o := range append(slices.Clone(before), later...) {
+	v, _ := seen(x)
+	stale := 0 // how many saw the older value although there was a newer one
+	for _, o := range all {
 		was, ok := seen(o)
-		if ok && was == u {
+		if ok && newer[was] {
 			return staleRead
 		}
 		if ok && was == v && o.Index > b.End {

@@ -23,6 +23,7 @@ type search struct {
 	ops     []op    // completed, by invocation
 	returns []int32 // ops by completion
 	turn    []int32 // in which order operations are tried
+	class   []int32 // equal for operations with the same call
 	next    []int32 // ring through the operations not yet placed, by invocation; the last element is its head
 	prev    []int32
 	placed  []bool
@@ -159,7 +160,11 @@ func newSearch(m Model, ops []op) *search {
 		s.returns[i] = int32(i)
 	}
 	slices.SortFunc(s.returns, func(a, b int32) int { return cmp.Compare(s.ops[a].ret, s.ops[b].ret) })
-	s.turn = make([]int32, n)
+	var classes table[Call]
+	s.turn, s.class = make([]int32, n), make([]int32, n)
+	for i := range s.ops {
+		s.class[i] = classes.id(s.ops[i].Call)
+	}
 	for t, i := range byRank(s.ops, s.returns) {
 		s.turn[i] = int32(t)
 	}
@@ -176,12 +181,12 @@ func byRank(ops []op, returns []int32) []int32 {
 // run goes depth first, with its own stack since histories are long.
 func (s *search) run(ctx context.Context) Verdict {
 	s.arrive(config{state: s.states.id(s.model.Init)}, 0, 0)
-	for len(s.stack) > 0 {
+	for turns := 0; len(s.stack) > 0; turns++ {
 		f := &s.stack[len(s.stack)-1]
 		if int(f.explained) == len(s.ops) {
 			return Valid
 		}
-		if s.steps > s.budget || s.steps&0xfff == 0 && ctx.Err() != nil {
+		if s.steps > s.budget || turns%1024 == 0 && ctx.Err() != nil {
 			return Unknown
 		}
 		if !s.advance(f) {
@@ -223,15 +228,27 @@ func (s *search) advance(f *frame) bool {
 	return true
 }
 
-// candidate is the operation that may come next whose turn is the first after that given; -1 if there is none.
+// candidate is the operation that may come next whose turn is the first after that given; -1 if there is none. Of operations with the same
+// call only the one that completes first is a candidate: a later one in its place leads nowhere else.
 func (s *search) candidate(after, limit int32) int32 {
 	best, turn, head := int32(-1), int32(math.MaxInt32), int32(len(s.ops))
 	for i := s.next[head]; i != head && s.ops[i].call < limit; i = s.next[i] {
-		if t := s.turn[i]; t > after && t < turn {
+		if t := s.turn[i]; t > after && t < turn && !s.ops[i].Pure && !s.twin(i, limit) {
 			best, turn = i, t
 		}
 	}
 	return best
+}
+
+// twin says whether an operation with the same call as i may come next as well, and completes before i.
+func (s *search) twin(i, limit int32) bool {
+	head := int32(len(s.ops))
+	for j := s.next[head]; j != head && s.ops[j].call < limit; j = s.next[j] {
+		if s.class[j] == s.class[i] && s.ops[j].ret < s.ops[i].ret {
+			return true
+		}
+	}
+	return false
 }
 
 // place puts operation i next and gives the configuration after it.

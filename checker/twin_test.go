@@ -94,7 +94,7 @@ func TestMethodsAgree(t *testing.T) {
 	m := Register()
 	r := rand.New(rand.NewPCG(1, 2))
 	tally := make(map[string]int)
-	for range histories(t, 40_000) {
+	for range histories(t, 20_000) {
 		h := draw(r, randomShape(r))
 		o, ops := opsOf(t, m, h)
 		want := Invalid
@@ -120,6 +120,9 @@ func TestMethodsAgree(t *testing.T) {
 			tally[d.method+" "+d.verdict.String()]++
 			if d.verdict == Invalid && (bruteForce(m, upTo(ops, d.cut)) || !refusals(ops) && !bruteForce(m, upTo(ops, d.cut-1))) {
 				t.Fatalf("%s: the shortest violating prefix does not end at %d:\n%s", d.method, d.cut, lines(h))
+			}
+			if core, err := m.decode(view{h}, d.core); err != nil || d.core != nil && bruteForce(m, core) {
+				t.Fatalf("%s: %v is not a contradiction (%v):\n%s", d.method, d.core, err, lines(h))
 			}
 		}
 	}

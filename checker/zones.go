@@ -48,6 +48,8 @@ func zones(v view, o object) decision {
 		return verdict == Invalid
 	})
 	d.cut = ends[shortest]
+	_, r = explainable(ops, values, d.cut)
+	d.core = r.core()
 	return d
 }
 
@@ -65,6 +67,8 @@ type register struct {
 	cut      int32 // what was invoked later is left out, what completed later is pending
 	clusters []cluster
 	included int
+	blamed   []int32 // the values that are in contradiction with each other; nil if they are not known
+	refuted  *regOp  // the refused cas that cannot stand anywhere; nil if there is none
 	line     []int32 // the values in an order that explains everything but refused cas; nil if there are none of these
 }
 
@@ -85,7 +89,7 @@ func explainable(ops []regOp, values int, cut int32) (Verdict, *register) {
 	if !ok {
 		return Invalid, r
 	}
-	forward, ok := disjoint(chains)
+	forward, ok := r.disjoint(chains)
 	if !ok {
 		return Invalid, r
 	}
@@ -134,6 +138,7 @@ func (r *register) include() bool {
 		for v := o.value; !r.clusters[v].included; v = r.ops[r.clusters[v].update].old {
 			c := &r.clusters[v]
 			if c.update < 0 {
+				r.blamed = append(r.ancestry(o.value), v)
 				return false
 			}
 			c.included = true
@@ -154,10 +159,12 @@ func (r *register) gather() bool {
 		case o.kind == regMismatch || !c.included || o.kind == regRead && ret == never:
 			return true
 		case o.kind == regRead && c.update >= 0 && ret < r.ops[c.update].call:
+			r.blamed = r.ancestry(o.value)
 			return false
 		case o.kind == regCAS:
 			was := &r.clusters[o.old]
 			if was.next != 0 {
+				r.blamed = append(r.ancestry(o.value), was.next)
 				return false
 			}
 			was.next = o.value
@@ -165,6 +172,19 @@ func (r *register) gather() bool {
 		c.min, c.max = min(c.min, ret), max(c.max, o.call)
 		return true
 	})
+}
+
+// ancestry lists a value and those that cas found before it, back to the one that was written.
+func (r *register) ancestry(v int32) (list []int32) {
+	for range r.clusters { // a ring of cas has no beginning
+		list = append(list, v)
+		u := r.clusters[v].update
+		if u < 0 || r.ops[u].kind == regWrite {
+			break
+		}
+		v = r.ops[u].old
+	}
+	return list
 }
 
 // chain is a value that was written and those that cas put in its place, one after the other.
@@ -186,6 +206,7 @@ func (r *register) chains() ([]chain, bool) {
 		for v := int32(v); ; {
 			c := &r.clusters[v]
 			if ch.max > c.min {
+				r.blamed = r.values(nil, ch)
 				return nil, false
 			}
 			ch.min, ch.max = min(ch.min, c.min), max(ch.max, c.max)
@@ -199,9 +220,38 @@ func (r *register) chains() ([]chain, bool) {
 	return all, linked == r.included
 }
 
+// values appends the values of a chain.
+func (r *register) values(list []int32, c chain) []int32 {
+	for v := c.first; ; {
+		list = append(list, v)
+		if v = r.clusters[v].next; v == 0 {
+			return list
+		}
+	}
+}
+
+// core is the part of the history that is in contradiction with itself: the operations on the values that are to blame, and the cas that was
+// refused in vain. The others can be taken out of a history without making it invalid: they write none of those values, and none of
+// those that are left needs them. It is nil if nothing is known.
+func (r *register) core() []span {
+	blamed := make(map[int32]bool, len(r.blamed))
+	for _, v := range r.blamed {
+		blamed[v] = true
+	}
+	var core []span
+	r.each(func(_ int32, o *regOp, ret int32) bool {
+		chained := o.kind != regMismatch && blamed[o.value] && (o.kind != regRead || ret != never)
+		if len(blamed) > 0 && (chained || r.refuted != nil && *o == *r.refuted) {
+			core = append(core, o.span)
+		}
+		return true
+	})
+	return core
+}
+
 // disjoint says whether no two chains must both come before each other: zones that run forward, from m to M, must not overlap, and none
 // that runs backward may lie inside one of them. It gives the forward ones, sorted.
-func disjoint(chains []chain) (forward []chain, ok bool) {
+func (r *register) disjoint(chains []chain) (forward []chain, ok bool) {
 	for _, c := range chains {
 		if c.min < c.max {
 			forward = append(forward, c)
@@ -210,12 +260,14 @@ func disjoint(chains []chain) (forward []chain, ok bool) {
 	slices.SortFunc(forward, func(a, b chain) int { return cmp.Compare(a.min, b.min) })
 	for i := 1; i < len(forward); i++ {
 		if forward[i].min < forward[i-1].max {
+			r.blamed = r.values(r.values(nil, forward[i-1]), forward[i])
 			return nil, false
 		}
 	}
 	for _, c := range chains {
 		if c.min >= c.max {
 			if a := around(forward, c.max); a != nil && c.min < a.max {
+				r.blamed = r.values(r.values(nil, *a), c)
 				return nil, false
 			}
 		}
