@@ -104,7 +104,7 @@ var scenarios = map[string]func(c *testCluster) bool{
 		c.must(leader, "PUT", "/v1/kv/x", "old")
 		c.must(leader, "GET", "/v1/kv/x", "")
 		c.isolate(leader)
-		setBack.Store(true)
+		c.setBack.Store(true)
 		next := c.leader(c.others(leader)...)
 		c.must(next, "PUT", "/v1/kv/x", "new")
 		return c.call(leader, "GET", "/v1/kv/x?timeout=300ms", "").value() == "old"
@@ -124,9 +124,6 @@ var scenarios = map[string]func(c *testCluster) bool{
 	},
 }
 
-// setBack sets the wall clock of the scenario split-clock-lease a minute back.
-var setBack atomic.Bool
-
 func TestEachBugShowsAndTheHealthyNodeDoesNot(t *testing.T) {
 	for _, bug := range Bugs() {
 		scenario := scenarios[bug.Name]
@@ -135,8 +132,8 @@ func TestEachBugShowsAndTheHealthyNodeDoesNot(t *testing.T) {
 			continue
 		}
 		cluster := func(t *testing.T, bugs ...string) *testCluster {
-			setBack.Store(false)
-			return newCluster(t, 3, func(c *Config) {
+			setBack := new(atomic.Bool)
+			c := newCluster(t, 3, func(c *Config) {
 				c.Bugs = bugs
 				c.wallClock = func() time.Time {
 					if setBack.Load() {
@@ -145,13 +142,17 @@ func TestEachBugShowsAndTheHealthyNodeDoesNot(t *testing.T) {
 					return time.Now()
 				}
 			})
+			c.setBack = setBack
+			return c
 		}
 		t.Run(bug.Name+"/healthy", func(t *testing.T) {
+			t.Parallel()
 			if scenario(cluster(t)) {
 				t.Error("a healthy cluster breaks its promise")
 			}
 		})
 		t.Run(bug.Name+"/buggy", func(t *testing.T) {
+			t.Parallel()
 			for range 10 { // a busy machine may spoil the moment
 				if scenario(cluster(t, bug.Name)) {
 					return

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -233,6 +234,7 @@ type testCluster struct {
 	nodes   map[string]*Node // those that are up
 	ids     []string
 	tune    func(*Config)
+	setBack *atomic.Bool // sets the wall clocks a minute back, where a test uses it
 }
 
 // testConfig has timeouts for tests: short, and still long enough for a busy machine.

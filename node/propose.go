@@ -13,7 +13,7 @@ import (
 
 const (
 	maxBatchCommands = 1024
-	maxBatchBytes    = 1 << 20
+	maxBatchBytes    = 128 << 10 // a follower that lags is sent up to 512 entries at once
 	// maxInFlight bounds the entries that are logged but not yet applied. Proposals that come
 	// meanwhile gather into the next entry: the busier the node, the larger the entries.
 	maxInFlight = 4
