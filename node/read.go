@@ -12,7 +12,7 @@ import (
 
 // view returns a state of this node's own state machine that contains every write which was
 // acknowledged, anywhere, before the call: reads from it are linearizable. It is the ReadIndex
-// procedure of Ongaro's dissertation (section 6.4): ask the leader for its applied index, wait until the
+// procedure of Ongaro's dissertation (section 6.4): ask the leader what is committed, wait until the
 // own state machine is there, read locally.
 func (n *Node) view(ctx context.Context) (*state, error) {
 	if n.seams.trust != nil && n.seams.trust() {
