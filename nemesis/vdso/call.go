@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -14,22 +13,6 @@ import (
 
 // callDepth is how much of the stack a called function may use. The vDSO's use a quarter of it.
 const callDepth = 1024
-
-// registers of a stopped thread.
-func (t *thread) registers() (unix.PtraceRegs, error) {
-	var regs unix.PtraceRegs
-	if err := unix.PtraceGetRegs(t.tid, &regs); err != nil {
-		return regs, fmt.Errorf("read the registers of thread %d: %w", t.tid, gone(err))
-	}
-	return regs, nil
-}
-
-func (t *thread) setRegisters(regs unix.PtraceRegs) error {
-	if err := unix.PtraceSetRegs(t.tid, &regs); err != nil {
-		return fmt.Errorf("set the registers of thread %d: %w", t.tid, gone(err))
-	}
-	return nil
-}
 
 // caller chooses the thread that calls are made on: one that waits in a system call if there is any, because
 // it certainly is not in the middle of a restartable sequence (rseq(2)), which a call would break.
@@ -45,7 +28,7 @@ func (s *stopped) caller() (*thread, unix.PtraceRegs, error) {
 		if chosen == nil || waits {
 			chosen, regs = t, r
 		}
-		if waits && t.signal == 0 {
+		if waits && t.signal.number == 0 {
 			break
 		}
 	}
@@ -76,7 +59,7 @@ func (s *stopped) call(function, trap, argument uint64) (result [16]byte, err er
 	if err := poke(s.mem, call.Rsp, binary.LittleEndian.AppendUint64(nil, trap)); err != nil {
 		return result, err
 	}
-	after, err := t.run(call, regs)
+	after, err := t.run(s.pid, call, regs)
 	if err != nil {
 		return result, err
 	}
@@ -106,7 +89,7 @@ func (s *stopped) mmap(address, scratch uint64) (err error) {
 	call.Rip, call.Rax = scratch, unix.SYS_MMAP
 	call.Rdi, call.Rsi, call.Rdx = address, 4096, unix.PROT_READ|unix.PROT_EXEC
 	call.R10, call.R8, call.R9 = unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uint64(0), 0
-	after, err := t.run(call, regs)
+	after, err := t.run(s.pid, call, regs)
 	if err != nil {
 		return err
 	}
@@ -118,12 +101,12 @@ func (s *stopped) mmap(address, scratch uint64) (err error) {
 
 // run lets one thread run from the registers call until it comes to an int3, and gives it back its own registers. It returns
 // those at the int3. No signal reaches the thread meanwhile but those of a fault of its own.
-func (t *thread) run(call, own unix.PtraceRegs) (after unix.PtraceRegs, err error) {
+func (t *thread) run(pid int, call, own unix.PtraceRegs) (after unix.PtraceRegs, err error) {
 	const directionFlag = 1 << 10
 	call.Eflags &^= directionFlag
 	call.Orig_rax = ^uint64(0) // or the kernel would repeat the system call that the stop has interrupted
 
-	var mask, info = ^uint64(0), [128]byte{}
+	mask := ^uint64(0)
 	for _, fault := range []unix.Signal{unix.SIGTRAP, unix.SIGSEGV, unix.SIGBUS, unix.SIGILL, unix.SIGFPE} {
 		mask &^= 1 << (fault - 1)
 	}
@@ -132,47 +115,49 @@ func (t *thread) run(call, own unix.PtraceRegs) (after unix.PtraceRegs, err erro
 		return after, fmt.Errorf("read the signal mask of thread %d: %w", t.tid, gone(err))
 	}
 	signal := t.signal
-	if signal != 0 {
-		if err := ptrace(unix.PTRACE_GETSIGINFO, t.tid, 0, uintptr(unsafe.Pointer(&info))); err != nil {
-			return after, fmt.Errorf("read the signal of thread %d: %w", t.tid, gone(err))
-		}
-	}
 	if err := t.setRegisters(call); err != nil {
 		return after, err
 	}
 	defer func() {
-		if errors.Is(err, ErrGone) || !t.stopped {
-			return
+		if !t.stopped {
+			return // it has ended
 		}
 		err = errors.Join(err, t.setRegisters(own), ptrace(unix.PTRACE_SETSIGMASK, t.tid, 8, uintptr(unsafe.Pointer(&ownMask))))
-		if t.signal = signal; signal != 0 {
-			err = errors.Join(err, ptrace(unix.PTRACE_SETSIGINFO, t.tid, 0, uintptr(unsafe.Pointer(&info))))
+		if t.signal = signal; signal.number != 0 {
+			err = errors.Join(err, ptrace(unix.PTRACE_SETSIGINFO, t.tid, 0, uintptr(unsafe.Pointer(&signal))))
 		}
 	}()
 	if err := ptrace(unix.PTRACE_SETSIGMASK, t.tid, 8, uintptr(unsafe.Pointer(&mask))); err != nil {
 		return after, fmt.Errorf("block the signals of thread %d: %w", t.tid, gone(err))
 	}
-	return t.runToTrap()
+	return t.runToTrap(pid)
 }
 
-func (t *thread) runToTrap() (after unix.PtraceRegs, err error) {
-	deadline := time.Now().Add(stopTime)
+// runToTrap waits as long as it takes, should the process be frozen just now: to let go of a thread in the middle of a call would
+// be its end.
+func (t *thread) runToTrap(pid int) (after unix.PtraceRegs, err error) {
 	for {
 		t.stopped = false
 		if err := unix.PtraceCont(t.tid, 0); err != nil {
 			return after, fmt.Errorf("run thread %d: %w", t.tid, gone(err))
 		}
-		if err := t.wait(deadline); err != nil {
-			return after, err
+		for try := 0; !t.stopped; try++ {
+			if err := t.poll(pid); err != nil {
+				return after, err
+			}
+			if t.ended {
+				return after, fmt.Errorf("run thread %d: %w", t.tid, ErrGone)
+			}
+			pause(try)
 		}
-		switch unix.Signal(t.signal) {
+		switch unix.Signal(t.signal.number) {
 		case 0: // a stop of the whole process reached it: it goes into force when we let go
 		case unix.SIGSTOP: // cannot be blocked: again, when the call is over
 			defer unix.Kill(t.tid, unix.SIGSTOP)
 		case unix.SIGTRAP:
 			return t.registers()
 		default:
-			return after, fmt.Errorf("a call made in thread %d ended in %v", t.tid, unix.Signal(t.signal))
+			return after, fmt.Errorf("a call made in thread %d ended in %v", t.tid, unix.Signal(t.signal.number))
 		}
 	}
 }

@@ -59,6 +59,7 @@ func runChild(mode string) error {
 	for lines.Scan() {
 		if lines.Text() == "exec" {
 			fmt.Println("done")
+			pprof.StopCPUProfile() // its timer would outlive the exec, and its signal end the next program
 			return syscall.Exec("/proc/self/exe", os.Args, os.Environ())
 		}
 		s, err := c.sample(lines.Text() == "cost")
@@ -189,6 +190,8 @@ type running struct {
 	cmd *exec.Cmd
 	in  io.WriteCloser
 	out *bufio.Reader
+
+	ended chan struct{} // closed when it has been collected
 }
 
 // startChild starts a child process, and ends it with the test.
@@ -216,15 +219,29 @@ func startProcess(t testing.TB, cmd *exec.Cmd) *running {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	r := &running{t, cmd, in, bufio.NewReader(out), make(chan struct{})}
+	go func() {
+		defer close(r.ended)
+		if err := AwaitEnd(cmd.Process.Pid); err != nil {
+			t.Error(err)
+		}
+		_ = cmd.Wait() // how it ended stands in cmd.ProcessState
+	}()
 	t.Cleanup(func() {
 		in.Close()
-		if err := cmd.Wait(); err != nil && cmd.ProcessState.ExitCode() >= 0 {
-			t.Errorf("the child ended with %v and said:\n%s", err, said.String())
+		<-r.ended
+		if state := cmd.ProcessState; !state.Success() && !ended(state, syscall.SIGKILL) {
+			t.Errorf("the child ended with %v and said:\n%s", state, said.String())
 		}
 	})
-	r := &running{t, cmd, in, bufio.NewReader(out)}
 	r.ask("hello")
 	return r
+}
+
+// ended says whether a process was ended by a signal.
+func ended(state *os.ProcessState, by syscall.Signal) bool {
+	status := state.Sys().(syscall.WaitStatus)
+	return status.Signaled() && status.Signal() == by
 }
 
 func (r *running) pid() int { return r.cmd.Process.Pid }

@@ -34,7 +34,11 @@ type mapping struct {
 	name     string
 }
 
-// readImage finds the vDSO in a process's memory and takes it apart. The error is ErrGone for a process that has ended.
+// errNoVDSO is of a process without a vDSO; so is one for a moment that makes an exec.
+var errNoVDSO = fmt.Errorf("the process has no vDSO: %w", ErrUnsupported)
+
+// readImage finds the vDSO in a process's memory and takes it apart. The error is ErrGone for a process that has ended,
+// or errNoVDSO.
 func readImage(pid int, mem *os.File) (image, error) {
 	var img image
 	var err error
@@ -50,7 +54,7 @@ func readImage(pid int, mem *os.File) (image, error) {
 		}
 	}
 	if img.bytes == nil {
-		return img, fmt.Errorf("process %d has no vDSO: %w", pid, ErrUnsupported)
+		return img, errNoVDSO
 	}
 	if err := peek(mem, img.start, img.bytes); err != nil {
 		return img, err
@@ -155,6 +159,12 @@ func readMaps(pid int) ([]mapping, error) {
 		return nil, gone(err)
 	}
 	return list, nil
+}
+
+// openMemory opens the memory of the program that a process runs now.
+func openMemory(pid int) (*os.File, error) {
+	mem, err := os.OpenFile(fmt.Sprintf("/proc/%d/mem", pid), os.O_RDWR, 0)
+	return mem, gone(err)
 }
 
 // peek fills b from an address in a process. The file stays bound to the program that ran when it was opened,

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -59,7 +60,13 @@ func attach(pid int, ownPage bool) (*Process, error) {
 	if err != nil || p.shim.base != 0 {
 		return p, err
 	}
-	err = whileStopped(pid, p.mem, func(s *stopped) error {
+	p.Close()
+	p = &Process{pid: pid}
+	err = whileStopped(pid, func(s *stopped) error {
+		var err error
+		if p.mem, err = openMemory(pid); err != nil {
+			return err
+		}
 		if err := p.find(&img); err != nil || p.shim.base != 0 { // another may have been faster
 			return err
 		}
@@ -72,14 +79,26 @@ func attach(pid int, ownPage bool) (*Process, error) {
 	return p, nil
 }
 
+// execTime bounds how long a process may be without a vDSO because it makes an exec.
+const execTime = 100 * time.Millisecond
+
 // open opens a process's memory, and finds the shim if there is one; p.shim.base is 0 if not.
 func open(pid int) (*Process, image, error) {
-	mem, err := os.OpenFile(fmt.Sprintf("/proc/%d/mem", pid), os.O_RDWR, 0)
+	for deadline := time.Now().Add(execTime); ; time.Sleep(time.Millisecond) {
+		p, img, err := openNow(pid)
+		if !errors.Is(err, errNoVDSO) || time.Now().After(deadline) {
+			return p, img, err
+		}
+	}
+}
+
+func openNow(pid int) (*Process, image, error) {
+	var img image
+	mem, err := openMemory(pid)
 	if err != nil {
-		return nil, image{}, gone(err)
+		return nil, img, err
 	}
 	p := &Process{pid: pid, mem: mem}
-	var img image
 	if err := p.find(&img); err != nil {
 		mem.Close()
 		return nil, img, err
@@ -142,7 +161,7 @@ func (p *Process) patch(s *stopped, img *image, ownPage bool) error {
 	if err := s.clear(img, code); err != nil {
 		return err
 	}
-	for i, entry := range img.entry {
+	for i, entry := range slices.Backward(img.entry[:]) { // clock_gettime last, by which the shim is found
 		if err := poke(p.mem, entry, jump(entry, code.target[i])); err != nil {
 			return err
 		}
@@ -249,6 +268,12 @@ func (p *Process) blocks() (sequence byte, b block, err error) {
 	return head[sequenceAt], b, err
 }
 
+// in says whether the program that stands still is the one that was attached to.
+func (p *Process) in(s *stopped) bool {
+	found := make([]byte, len(magic))
+	return peek(s.mem, p.shim.base, found) == nil && string(found) == magic
+}
+
 func (p *Process) blockAt(sequence byte) uint64 {
 	return p.shim.base + blocksAt + uint64(sequence%2)*blockSize
 }
@@ -298,9 +323,12 @@ func (p *Process) restore(img *image) error {
 		return fmt.Errorf("its monotonic clock is %v ahead and must not step back; restart the process", time.Duration(ahead))
 	}
 	// A jump is one instruction: no thread can stand inside it, nor a signal return there. What runs in the shim may finish.
-	return whileStopped(p.pid, p.mem, func(*stopped) error {
-		for _, entry := range img.entry {
-			if err := poke(p.mem, entry, img.at(entry)[:jumpSize]); err != nil {
+	return whileStopped(p.pid, func(s *stopped) error {
+		if !p.in(s) {
+			return ErrGone
+		}
+		for _, entry := range slices.Backward(img.entry[:]) {
+			if err := poke(s.mem, entry, img.at(entry)[:jumpSize]); err != nil {
 				return err
 			}
 		}

@@ -317,7 +317,7 @@ func TestRestartHasTrueClocks(t *testing.T) {
 	if err := c.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	c.cmd.Wait()
+	<-c.ended
 	if err := p.Set(Skew{}); !errors.Is(err, ErrGone) {
 		t.Errorf("Set of an ended process: %v", err)
 	}
@@ -410,6 +410,37 @@ func TestAtTheSameTime(t *testing.T) {
 	isTrue(t, c)
 }
 
+// A program with many threads that replaces itself while it is being patched goes on, with clocks that are true or skewed as a whole.
+func TestExecMeanwhile(t *testing.T) {
+	c := startChild(t, "busy")
+	stop, stopped := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for isOpen(stop) {
+			p, err := Attach(c.pid())
+			if err == nil {
+				_, err = p.Read()
+				p.Close()
+			}
+			if err == nil {
+				err = Restore(c.pid())
+			}
+			if err != nil && !errors.Is(err, ErrGone) {
+				stopped <- err
+				return
+			}
+		}
+		stopped <- nil
+	}()
+	for range 20 {
+		c.ask("exec")
+		isTrue(t, c)
+	}
+	close(stop)
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}
+
 // A process that is killed while it is being patched is gone, and its parent, here the test, learns how it ended.
 func TestKilledMeanwhile(t *testing.T) {
 	for range 20 {
@@ -435,8 +466,8 @@ func TestKilledMeanwhile(t *testing.T) {
 		if err := <-killed; err != nil {
 			t.Error(err)
 		}
-		c.cmd.Wait()
-		if status := c.cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGKILL {
+		<-c.ended
+		if !ended(c.cmd.ProcessState, syscall.SIGKILL) {
 			t.Errorf("the child ended with %v", c.cmd.ProcessState)
 		}
 	}

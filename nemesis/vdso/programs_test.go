@@ -170,7 +170,7 @@ func TestThreadInsideFunction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = whileStopped(c.pid(), p.mem, func(s *stopped) error {
+	err = whileStopped(c.pid(), func(s *stopped) error {
 		thread, own, err := s.caller()
 		if err != nil {
 			return err

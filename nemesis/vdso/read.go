@@ -19,11 +19,14 @@ var clockID = [timelines]int32{
 // Read measures what the process sees. It stops the process for about a millisecond, makes one of its threads call its own
 // __vdso_clock_gettime, as the program does, and compares the answer with the host's clocks, asked by
 // system call just before and just after. Of three calls for each clock the one with the least error counts.
+//
+// As with any stop by a signal, a system call that waits may return EINTR in the process (signal(7)). If this program is
+// killed during the calls, some microseconds each, the process ends with it.
 func (p *Process) Read() (Reading, error) {
 	var r Reading
-	err := whileStopped(p.pid, p.mem, func(s *stopped) error {
-		if _, _, err := p.blocks(); err != nil {
-			return err // not the program that we attached to
+	err := whileStopped(p.pid, func(s *stopped) error {
+		if !p.in(s) {
+			return ErrGone
 		}
 		at, err := hostClock(monotonic)
 		if err != nil {

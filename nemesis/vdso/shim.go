@@ -7,6 +7,7 @@ import (
 	_ "embed"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -108,7 +109,9 @@ func findShim(img *image, mem *os.File) (shim, error) {
 	distance := int32(binary.LittleEndian.Uint32(img.at(entry)[1:]))
 	base := entry + jumpSize + uint64(int64(distance)) - codeAt
 	found := make([]byte, codeAt)
-	if err := peek(mem, base, found); err != nil || !bytes.HasPrefix(found, []byte(magic)) {
+	if err := peek(mem, base, found); errors.Is(err, ErrGone) {
+		return shim{}, err
+	} else if err != nil || !bytes.HasPrefix(found, []byte(magic)) {
 		return shim{}, fmt.Errorf("__vdso_%s is patched, but not by this version of rift; restart the process", hooked[0])
 	}
 	for i := range hooked {

@@ -17,6 +17,9 @@ func Restore(pid int) error { return ErrUnsupported }
 // Skewed returns ErrUnsupported.
 func Skewed(pid int) (bool, error) { return false, ErrUnsupported }
 
+// AwaitEnd does nothing: no process is ever stopped here.
+func AwaitEnd(pid int) error { return nil }
+
 // Set returns ErrUnsupported.
 func (p *Process) Set(s Skew) error { return ErrUnsupported }
 

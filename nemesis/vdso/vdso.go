@@ -11,6 +11,8 @@
 // time.Now but neither timers nor time.Since, which are monotonic. In a JVM or in C++ the monotonic clock had
 // better be left alone, since waits that compare it with the kernel's may hang.
 //
+// A program that is itself the parent of what it skews must wait for its children with AwaitEnd first.
+//
 // A child made by fork inherits the skew. An exec, and so a restart, begins with true clocks: attach again.
 //
 // The design was measured on Linux 6.18; it relies on ptrace(2), proc(5) and vdso(7) only. It needs CAP_SYS_PTRACE.
