@@ -18,7 +18,7 @@ const (
 )
 
 // Evidence tells whether the run put the system to the test: every planned kind of fault was proven to bite at least once,
-// faults were taken out again, and enough operations succeeded, also while faults were on. A run that falls short
+// faults were taken out again, every phase went as planned, and enough operations succeeded, also while faults were on. A run that falls short
 // proves nothing about the system, so the verdict is unknown; it is never invalid.
 type Evidence struct {
 	Plan            history.Plan
@@ -45,6 +45,7 @@ func (e Evidence) Check(_ context.Context, h history.History) Result {
 		Columns: []string{"fault", "planned", "proven", "skipped", "failed", "time on", "operations that succeeded meanwhile"},
 	}}
 	kinds, problems := e.kinds()
+	problems = append(problems, e.unfinished()...)
 	var all []interval
 	for _, k := range kinds {
 		all = append(all, k.on...)
@@ -75,6 +76,21 @@ func (e Evidence) Check(_ context.Context, h history.History) Result {
 			r.Counts["faults_proven"], count(r.Counts["faults_planned"], "fault"), count(under, "operation"))
 	}
 	return r
+}
+
+// unfinished tells what did not go as planned: a phase that ended badly, or a run that stopped before its last one. A
+// history without phases is not Rift's, and is taken as it is.
+func (e Evidence) unfinished() (problems []string) {
+	for _, p := range e.Phases {
+		if p.Note != "" {
+			problems = append(problems, fmt.Sprintf("phase %s did not go as planned (%s)", p.Name, p.Note))
+		}
+	}
+	last := func(p history.Phase) bool { return p.Name == history.FinalPhase }
+	if len(e.Phases) > 0 && !slices.ContainsFunc(e.Phases, last) {
+		problems = append(problems, "the run ended before its final phase")
+	}
+	return problems
 }
 
 func or(given, usual int) int {

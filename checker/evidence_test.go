@@ -46,8 +46,28 @@ func TestEvidence(t *testing.T) {
 		{"heal failed", []history.PlannedFault{kill}, []history.Evidence{bit, {Fault: 1, Step: history.StepHeal, Error: "it does not start"}}, 500, Unknown, "it does not start"},
 		{"one of two is enough", []history.PlannedFault{kill, {ID: 3, Kind: "kill"}}, []history.Evidence{bit, healed}, 500, Valid, "1 of 2 faults"},
 	} {
-		e := Evidence{Plan: history.Plan{Faults: c.faults}, Evidence: c.evidence, Phases: []history.Phase{{Name: "main", End: 500 * ms}}}
+		e := Evidence{Plan: history.Plan{Faults: c.faults}, Evidence: c.evidence, Phases: []history.Phase{{Name: "main", End: 500 * ms}, {Name: history.FinalPhase, End: 500 * ms}}}
 		r := e.Check(context.Background(), steady(c.operations))
+		if r.Verdict != c.verdict || !strings.Contains(r.Summary, c.summary) {
+			t.Errorf("%s: %s: %s", c.name, r.Verdict, r.Summary)
+		}
+	}
+}
+
+func TestEvidenceWantsARunThatWentAsPlanned(t *testing.T) {
+	final := history.Phase{Name: history.FinalPhase}
+	for _, c := range []struct {
+		name    string
+		phases  []history.Phase
+		verdict Verdict
+		summary string
+	}{
+		{"as planned", []history.Phase{{Name: "main"}, final}, Valid, "succeeded"},
+		{"another program's history", nil, Valid, "succeeded"},
+		{"cut short", []history.Phase{{Name: "main"}}, Unknown, "ended before its final phase"},
+		{"did not recover", []history.Phase{{Name: "main"}, {Name: "quiesce", Note: "n2 stays down"}, final}, Unknown, "quiesce did not go as planned (n2 stays down)"},
+	} {
+		r := Evidence{Phases: c.phases}.Check(context.Background(), steady(200))
 		if r.Verdict != c.verdict || !strings.Contains(r.Summary, c.summary) {
 			t.Errorf("%s: %s: %s", c.name, r.Verdict, r.Summary)
 		}

@@ -198,10 +198,11 @@ func (r *run) recoverPhase(ctx context.Context) bool {
 
 // finalPhase reads what must be there now. At least one worker is on every node.
 func (r *run) finalPhase(ctx context.Context) {
+	end := r.phase.begin(history.FinalPhase, 0)
 	if r.Final == nil {
+		end("")
 		return
 	}
-	end := r.phase.begin("final", 0)
 	final, cancel := context.WithTimeout(ctx, finalTime)
 	defer cancel()
 	r.driver.drive(final, r.Final(r.driver.keys.list), FinalWorkers(r.Test))

@@ -11,6 +11,8 @@ import (
 	"sort"
 
 	"github.com/vishvananda/netlink"
+
+	"rift/nemesis/netfilter"
 )
 
 // DataRoot is the folder below which runs keep their nodes' data, a folder for each tag.
@@ -48,11 +50,27 @@ func sweepTag(ctx context.Context, tag string) (removed []string, err error) {
 	if os.Geteuid() == 0 {
 		removed, err = SweepLocal(ctx, tag)
 		errs = append(errs, err)
+		tables, err := sweepTables(tag)
+		removed, errs = append(removed, tables...), append(errs, err)
 	}
 	data := filepath.Join(DataRoot(), tag)
 	if _, err := os.Stat(data); err == nil {
 		removed = append(removed, "data "+data)
 		errs = append(errs, os.RemoveAll(data))
+	}
+	return removed, errors.Join(errs...)
+}
+
+// sweepTables removes a dead run's firewall tables. The kernel removes them with their owner; this is for what it may have missed.
+func sweepTables(tag string) (removed []string, err error) {
+	tables, err := netfilter.Tables(tag)
+	if err != nil {
+		return nil, fmt.Errorf("list firewall tables: %w", err)
+	}
+	var errs []error
+	for _, name := range tables {
+		errs = append(errs, netfilter.Remove(name))
+		removed = append(removed, "firewall table "+name)
 	}
 	return removed, errors.Join(errs...)
 }
@@ -72,6 +90,9 @@ func deadTags() ([]string, error) {
 		for _, l := range links {
 			names = append(names, l.Attrs().Name)
 		}
+	}
+	if tables, err := netfilter.Tables(TagPrefix); err == nil {
+		names = append(names, tables...)
 	}
 	for _, dir := range []string{"/run/netns", DataRoot()} {
 		entries, _ := os.ReadDir(dir) // a folder that is not there holds nothing

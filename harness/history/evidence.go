@@ -43,6 +43,9 @@ type View struct {
 // Unreachable is the State of a View of a node that did not answer.
 const Unreachable = "unreachable"
 
+// FinalPhase is the name of a run's last phase; a run without it was cut short.
+const FinalPhase = "final"
+
 // Phase is one phase of the run as it went: one line of phases.jsonl.
 type Phase struct {
 	Name  string        `json:"name"`  // set-up, main, heal, quiesce, final
