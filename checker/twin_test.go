@@ -91,44 +91,63 @@ func randomShape(r *rand.Rand) shape {
 
 // TestMethodsAgree compares every method with brute force on random histories.
 func TestMethodsAgree(t *testing.T) {
-	m := Register()
 	r := rand.New(rand.NewPCG(1, 2))
 	tally := make(map[string]int)
 	for range histories(t, 20_000) {
-		h := draw(r, randomShape(r))
-		o, ops := opsOf(t, m, h)
-		want := Invalid
-		if bruteForce(m, ops) {
-			want = Valid
-		}
-		tally[want.String()]++
-		f := find(context.Background(), m, ops, DefaultSteps)
-		if f.verdict != want {
-			t.Fatalf("search says %s, brute force %s:\n%s", f.verdict, want, lines(h))
-		}
-		if f.verdict == Invalid {
-			checkFinding(t, m, ops, f, h)
-		}
-		if r := (Linearizable{Model: m, Workers: 1}).Check(context.Background(), h); r.Verdict != want && !(r.Verdict == Unknown && succeeded(h, []interval{{0, history.Never}}) == 0) {
-			t.Fatalf("the checker says %s (%s), brute force %s:\n%s", r.Verdict, r.Summary, want, lines(h))
-		}
-		for _, g := range m.gears {
-			d := g(view{h}, o)
-			if d.verdict != Unknown && d.verdict != want {
-				t.Fatalf("%s says %s, brute force %s:\n%s", d.method, d.verdict, want, lines(h))
-			}
-			tally[d.method+" "+d.verdict.String()]++
-			if d.verdict == Invalid && (bruteForce(m, upTo(ops, d.cut)) || !refusals(ops) && !bruteForce(m, upTo(ops, d.cut-1))) {
-				t.Fatalf("%s: the shortest violating prefix does not end at %d:\n%s", d.method, d.cut, lines(h))
-			}
-			if core, err := m.decode(view{h}, d.core); err != nil || d.core != nil && bruteForce(m, core) {
-				t.Fatalf("%s: %v is not a contradiction (%v):\n%s", d.method, d.core, err, lines(h))
-			}
-		}
+		compareMethods(t, draw(r, randomShape(r)), tally)
 	}
 	t.Log(tally)
 	if tally["valid"] < tally["invalid"]/10 || tally["invalid"] < tally["valid"]/10 {
 		t.Errorf("lopsided histories prove little: %v", tally)
+	}
+}
+
+// FuzzMethodsAgree does the same without an end.
+func FuzzMethodsAgree(f *testing.F) {
+	f.Add(uint64(1), uint64(2))
+	f.Fuzz(func(t *testing.T, seed, more uint64) {
+		r := rand.New(rand.NewPCG(seed, more))
+		compareMethods(t, draw(r, randomShape(r)), make(map[string]int))
+	})
+}
+
+// compareMethods holds the search, the quick methods and the checker as a whole against brute force, and counts their verdicts.
+func compareMethods(t *testing.T, h history.History, tally map[string]int) {
+	t.Helper()
+	m := Register()
+	o, ops := opsOf(t, m, h)
+	want := Invalid
+	if bruteForce(m, ops) {
+		want = Valid
+	}
+	tally[want.String()]++
+	f := find(context.Background(), m, ops, DefaultSteps)
+	if f.verdict != want {
+		t.Fatalf("search says %s, brute force %s:\n%s", f.verdict, want, lines(h))
+	}
+	if f.verdict == Invalid {
+		checkFinding(t, m, ops, f, h)
+	}
+	vacuous := succeeded(h, []interval{{0, history.Never}}) == 0
+	if r := (Linearizable{Model: m, Workers: 1}).Check(context.Background(), h); r.Verdict != want && !(r.Verdict == Unknown && vacuous) {
+		t.Fatalf("the checker says %s (%s), brute force %s:\n%s", r.Verdict, r.Summary, want, lines(h))
+	}
+	d := zones(view{h}, o)
+	tally[d.method+" "+d.verdict.String()]++
+	if d.verdict != Unknown && d.verdict != want {
+		t.Fatalf("%s says %s, brute force %s:\n%s", d.method, d.verdict, want, lines(h))
+	}
+	if d.verdict == Invalid && (bruteForce(m, upTo(ops, d.cut)) || !refusals(ops) && !bruteForce(m, upTo(ops, d.cut-1))) {
+		t.Fatalf("%s: the shortest violating prefix does not end at %d:\n%s", d.method, d.cut, lines(h))
+	}
+	if core, err := m.decode(view{h}, d.core); err != nil || d.core != nil && bruteForce(m, core) {
+		t.Fatalf("%s: %v is not a contradiction (%v):\n%s", d.method, d.core, err, lines(h))
+	}
+	if d.hint != nil {
+		if found := find(context.Background(), m, d.hint.apply(ops), DefaultSteps); found.verdict != want && (found.verdict == Valid || d.hint.exact) {
+			t.Fatalf("with a hint (exact: %t) the search says %s, brute force %s:\n%s", d.hint.exact, found.verdict, want, lines(h))
+		}
+		tally["hint"]++
 	}
 }
 

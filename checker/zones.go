@@ -164,7 +164,9 @@ func (r *register) gather() bool {
 		case o.kind == regCAS:
 			was := &r.clusters[o.old]
 			if was.next != 0 {
-				r.blamed = append(r.ancestry(o.value), was.next)
+				if first := r.ops[r.clusters[was.next].update]; ret != never && first.ret <= r.cut { // else what made them happen is missing
+					r.blamed = append(r.ancestry(o.value), was.next)
+				}
 				return false
 			}
 			was.next = o.value
