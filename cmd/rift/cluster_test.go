@@ -1,0 +1,125 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"rift/harness"
+	"rift/harness/history"
+)
+
+// needCluster skips a test that needs real nodes where they cannot run.
+func needCluster(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("NOT TESTED with real nodes: -short")
+	}
+	engine, err := harness.DockerEngine(t.Context())
+	if err == nil {
+		engine.Close()
+	}
+	if err == nil && os.Geteuid() == 0 {
+		return
+	}
+	if os.Getenv("RIFT_REQUIRE_DOCKER") == "1" {
+		t.Fatal("Docker and root are required: ", err)
+	}
+	t.Skip("NOT TESTED with real nodes, which needs Docker and root: ", err)
+}
+
+// buildNode builds the reference node as a static program, once for all tests.
+var buildNode = func() func(t *testing.T) string {
+	var once sync.Once
+	var dir string
+	return func(t *testing.T) string {
+		t.Helper()
+		once.Do(func() {
+			var err error
+			if dir, err = os.MkdirTemp("", "rift-test-node-"); err != nil {
+				t.Fatal(err)
+			}
+			build := exec.Command("go", "build", "-buildvcs=false", "-o", dir, "rift/cmd/node")
+			build.Env = append(os.Environ(), "CGO_ENABLED=0")
+			if out, err := build.CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			builtNode = dir
+		})
+		return filepath.Join(dir, "node")
+	}
+}()
+
+// builtNode is the folder to be removed in the end.
+var builtNode string
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if builtNode != "" {
+		os.RemoveAll(builtNode)
+	}
+	os.Exit(code)
+}
+
+// checkFolder checks that a run left every file that docs/results.md names.
+func checkFolder(t *testing.T, dir string) {
+	t.Helper()
+	for _, name := range []string{
+		history.TestFile, history.PlanFile, history.PlanTextFile, history.HistoryFile, history.EvidenceFile, history.ViewsFile,
+		history.PhasesFile, history.ResultsFile, history.ReportFile, history.JUnitFile, "nodes/n1.log", "nodes/n5.log",
+	} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v, or it is empty", name, err)
+		}
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// truncate cuts a file off in its last line.
+func truncate(t *testing.T, path string) {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, info.Size()-5); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// trigger is a writer that does something when a text appears.
+type trigger struct {
+	mu   sync.Mutex
+	seen bytes.Buffer
+	on   string
+	then func()
+}
+
+func (w *trigger) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seen.Write(b)
+	if w.then != nil && strings.Contains(w.seen.String(), w.on) {
+		w.then()
+		w.then = nil
+	}
+	return len(b), nil
+}
+
+func (w *trigger) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.seen.String()
+}
