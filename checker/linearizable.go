@@ -122,8 +122,14 @@ func (l Linearizable) steps() int {
 	return l.Steps
 }
 
-func (l Linearizable) judge(ctx context.Context, v view, o object) judged {
-	k := judged{object: o}
+// judge judges one key. A model that panics has proven nothing.
+func (l Linearizable) judge(ctx context.Context, v view, o object) (k judged) {
+	k.object = o
+	defer func() {
+		if p := recover(); p != nil {
+			k.decision, k.err = decision{}, fmt.Errorf("the %s model broke down: %v", l.Model.Name, p)
+		}
+	}()
 	k.proven = slices.ContainsFunc(o.spans, func(s span) bool { return v.outcome(s) == history.OK })
 	var h *hint
 	for _, g := range l.Model.gears {

@@ -80,6 +80,15 @@ func TestDisagreement(t *testing.T) {
 	}
 }
 
+func TestModelThatPanics(t *testing.T) {
+	m := Register()
+	m.gears, m.Step = nil, func(any, Call) (any, bool) { panic("a bug") }
+	r := Linearizable{Model: m}.Check(context.Background(), parseScenario(t, "0 10 n1 x write 1 ok"))
+	if r.Verdict != Unknown || !strings.Contains(r.Summary, "the register model broke down: a bug") {
+		t.Errorf("%s: %s", r.Verdict, r.Summary)
+	}
+}
+
 // TestSecondOpinion asks porcupine about the same operations before and after the one that breaks the promise completed.
 func TestSecondOpinion(t *testing.T) {
 	_, ops := opsOf(t, Register(), parseScenario(t, "0 10 n1 - write 1 ok\n20 30 n1 - write 2 ok\n40 50 n1 - read ok 1"))
