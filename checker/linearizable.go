@@ -143,14 +143,17 @@ func (l Linearizable) judge(ctx context.Context, v view, o object) (k judged) {
 		k.err = err
 		return k
 	}
-	f := finding{}
+	spent := 0
 	if h != nil {
-		f = find(ctx, l.Model, h.apply(ops), l.steps())
+		f := find(ctx, l.Model, h.apply(ops), l.steps())
+		k.decision = decision{verdict: f.verdict, method: "search", cut: f.culprit.ret, steps: f.steps}
+		if f.verdict == Valid || f.verdict == Invalid && h.exact {
+			return k
+		}
+		spent = f.steps
 	}
-	if f.verdict == Unknown || f.verdict == Invalid && !h.exact {
-		f = find(ctx, l.Model, ops, l.steps())
-	}
-	k.decision, k.found = decision{verdict: f.verdict, method: "search", cut: f.culprit.ret, steps: f.steps}, &f
+	f := find(ctx, l.Model, ops, l.steps())
+	k.decision, k.found = decision{verdict: f.verdict, method: "search", cut: f.culprit.ret, steps: spent + f.steps}, &f
 	return k
 }
 

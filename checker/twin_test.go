@@ -129,8 +129,16 @@ func compareMethods(t *testing.T, h history.History, tally map[string]int) {
 		checkFinding(t, m, ops, f, h)
 	}
 	vacuous := succeeded(h, []interval{{0, history.Never}}) == 0
-	if r := (Linearizable{Model: m, Workers: 1}).Check(context.Background(), h); r.Verdict != want && !(r.Verdict == Unknown && vacuous) {
-		t.Fatalf("the checker says %s (%s), brute force %s:\n%s", r.Verdict, r.Summary, want, lines(h))
+	result := Linearizable{Model: m, Workers: 1}.Check(context.Background(), h)
+	if result.Verdict != want && !(result.Verdict == Unknown && vacuous) {
+		t.Fatalf("the checker says %s (%s), brute force %s:\n%s", result.Verdict, result.Summary, want, lines(h))
+	}
+	for _, a := range result.Anomalies {
+		for _, i := range slices.Concat(a.Ops, a.Context, a.Frontier.Linearized, a.Frontier.Stuck) {
+			if h[i].Type != history.Invoke || a.Frontier.State == "" || len(a.Steps) == 0 {
+				t.Fatalf("event %d is shown: %+v\n%s", i, a, lines(h))
+			}
+		}
 	}
 	d := zones(view{h}, o)
 	tally[d.method+" "+d.verdict.String()]++
