@@ -19,9 +19,22 @@ const (
 // drawAimed draws a fault that has a target, a length and no arguments.
 func drawAimed(r *rand.Rand, allowed []string) history.PlannedFault {
 	return history.PlannedFault{
-		Target: allowed[r.IntN(len(allowed))],
+		Target: drawTarget(r, allowed),
 		For:    history.Duration(between(r, faultLeast, faultMost)),
 	}
+}
+
+// drawTarget draws a target. One that leaves no majority is drawn less often: a system that cannot answer shows little else.
+func drawTarget(r *rand.Rand, allowed []string) string {
+	var urn []string
+	for _, target := range allowed {
+		tickets := 4
+		if target == Majority || target == All {
+			tickets = 1
+		}
+		urn = append(urn, slices.Repeat([]string{target}, tickets)...)
+	}
+	return urn[r.IntN(len(urn))]
 }
 
 // checkPlanned refuses a planned fault with a target or an argument that its kind does not have.

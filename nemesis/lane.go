@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sort"
 	"sync"
 	"time"
 
@@ -26,7 +27,7 @@ type Runner struct {
 	active map[int]*activeFault
 }
 
-// activeFault is a fault that is in. Its lock keeps Reapply and Heal apart.
+// activeFault is a fault that is in. Its lock keeps Inject, Reapply and Heal apart.
 type activeFault struct {
 	mu      sync.Mutex
 	planned history.PlannedFault
@@ -107,14 +108,27 @@ func (r *Runner) carryOut(ctx context.Context, p history.PlannedFault, lane int,
 		return err
 	}
 	a := &activeFault{planned: p, lane: lane, fault: fault}
-	a.mu.Lock()
 	r.add(a)
 	r.step(a, history.StepInject, func() (history.Evidence, error) {
-		return fault.Inject(ctx, r.Cluster, rand.New(rand.NewPCG(uint64(p.Seed), uint64(p.ID))))
+		return r.inject(ctx, a, start+time.Duration(p.At+p.For/2))
 	})
-	a.mu.Unlock()
 	r.waitUntil(ctx, start+time.Duration(p.At+p.For))
 	return r.heal(ctx, a)
+}
+
+// inject puts a fault in. One that finds nobody to hit, because other lanes have every node that it wants, tries again until
+// half of its time is over. Between tries it lets go of its lock: a node that is being started waits for it.
+func (r *Runner) inject(ctx context.Context, a *activeFault, latest time.Duration) (history.Evidence, error) {
+	const again = 100 * time.Millisecond
+	draws := rand.New(rand.NewPCG(uint64(a.planned.Seed), uint64(a.planned.ID)))
+	for {
+		a.mu.Lock()
+		e, err := a.fault.Inject(ctx, r.Cluster, draws)
+		a.mu.Unlock()
+		if !e.Skipped || err != nil || r.Record.Now() > latest || !r.waitUntil(ctx, r.Record.Now()+again) {
+			return e, err
+		}
+	}
 }
 
 func (r *Runner) heal(ctx context.Context, a *activeFault) error {
@@ -181,6 +195,7 @@ func (r *Runner) Active() []history.PlannedFault {
 	for _, a := range r.active {
 		list = append(list, a.planned)
 	}
+	sort.Slice(list, func(a, b int) bool { return list[a].ID < list[b].ID })
 	return list
 }
 

@@ -50,13 +50,13 @@ type Cluster interface {
 	Tag() string
 }
 
-// Fault is one planned fault, made ready to be carried out once. Its methods are called by one goroutine, in
+// Fault is one planned fault, made ready to be carried out once. Its methods are called one at a time, in
 // the order Inject, any number of Reapply, Heal. Heal is called if Inject was, even after an error, and must then
 // take out whatever was put in; calling it again does no harm.
 type Fault interface {
 	// Inject puts the fault in, measures its effect and returns the evidence: whom it hit, whether the effect
 	// was proven, and the figures. Randomness comes from r alone. An error means that the fault could
-	// not be put in; a fault that had nobody to hit returns Skip(why) instead.
+	// not be put in; a fault that had nobody to hit returns Skip(why) instead, has then changed nothing, and may be tried again.
 	Inject(ctx context.Context, c Cluster, r *rand.Rand) (history.Evidence, error)
 	// Heal takes it out and measures that its effect is gone.
 	Heal(ctx context.Context, c Cluster) (history.Evidence, error)

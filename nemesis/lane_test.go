@@ -1,0 +1,108 @@
+package nemesis
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"rift/harness/history"
+)
+
+// notes is a recorder that keeps everything.
+type notes struct {
+	mu       sync.Mutex
+	start    time.Time
+	events   []history.Op
+	evidence []history.Evidence
+}
+
+func (n *notes) Now() time.Duration { return time.Since(n.start) }
+
+func (n *notes) Event(op history.Op) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.events = append(n.events, op)
+}
+
+func (n *notes) Evidence(e history.Evidence) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.evidence = append(n.evidence, e)
+}
+
+// scripted is a fault that does what a test says.
+type scripted struct {
+	inject func() (history.Evidence, error)
+	heal   func() (history.Evidence, error)
+}
+
+func (f scripted) Inject(context.Context, Cluster, *rand.Rand) (history.Evidence, error) { return f.inject() }
+func (f scripted) Heal(context.Context, Cluster) (history.Evidence, error)               { return f.heal() }
+
+// withKind has a test's own kind of fault among Kinds while it runs.
+func withKind(t *testing.T, f Fault) {
+	t.Helper()
+	before := Kinds
+	Kinds = append(Kinds[:len(Kinds):len(Kinds)], Kind{Name: "scripted", Targets: []string{"any"}, New: func(history.PlannedFault) (Fault, error) { return f, nil }})
+	t.Cleanup(func() { Kinds = before })
+}
+
+func runScripted(t *testing.T, ctx context.Context, f Fault, length time.Duration) ([]history.Evidence, error) {
+	t.Helper()
+	withKind(t, f)
+	n := &notes{start: time.Now()}
+	r := &Runner{Record: n, Log: slog.New(slog.DiscardHandler)}
+	err := r.Run(ctx, []history.PlannedFault{{ID: 1, Lane: "l", Kind: "scripted", Target: "any", For: history.Duration(length)}})
+	if len(r.Active()) > 0 {
+		t.Errorf("after the run, %v are active", r.Active())
+	}
+	return n.evidence, err
+}
+
+func good() (history.Evidence, error) { return history.Evidence{Proven: true}, nil }
+
+func TestAFaultThatFindsNobodyTriesAgain(t *testing.T) {
+	tries := 0
+	evidence, err := runScripted(t, t.Context(), scripted{heal: good, inject: func() (history.Evidence, error) {
+		if tries++; tries < 3 {
+			return Skip("all taken"), nil
+		}
+		return good()
+	}}, 2*time.Second)
+	if err != nil || len(evidence) != 2 || !evidence[0].Proven || evidence[0].Skipped || tries != 3 {
+		t.Errorf("%d tries, evidence %+v, error %v", tries, evidence, err)
+	}
+}
+
+func TestAFaultIsHealedWhenTheRunIsInterrupted(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	evidence, err := runScripted(t, ctx, scripted{heal: good, inject: func() (history.Evidence, error) {
+		interrupt()
+		return good()
+	}}, time.Hour)
+	if err != nil || len(evidence) != 2 || evidence[1].Step != history.StepHeal {
+		t.Errorf("evidence %+v, error %v", evidence, err)
+	}
+}
+
+func TestAFaultThatCannotBePutInIsHealedAndSaid(t *testing.T) {
+	evidence, err := runScripted(t, t.Context(), scripted{heal: good, inject: func() (history.Evidence, error) {
+		return history.Evidence{Proven: true}, errors.New("no such table")
+	}}, time.Millisecond)
+	if err != nil || len(evidence) != 2 || evidence[0].Proven || evidence[0].Error != "no such table" {
+		t.Errorf("evidence %+v, error %v", evidence, err)
+	}
+}
+
+func TestAFaultThatDoesNotHealFailsTheRun(t *testing.T) {
+	_, err := runScripted(t, t.Context(), scripted{inject: good, heal: func() (history.Evidence, error) {
+		return history.Evidence{}, errors.New("still cut")
+	}}, time.Millisecond)
+	if err == nil {
+		t.Error("the run goes on with a fault that is still in")
+	}
+}
