@@ -54,7 +54,7 @@ func (n *Node) routes() http.Handler {
 	} {
 		mux.Handle(pattern, n.timed(pattern, h))
 	}
-	mux.HandleFunc("GET /metrics", n.serveMetrics)
+	mux.Handle("GET /metrics", n.serveMetrics())
 	mux.Handle("/", n.timed("", func(_ http.ResponseWriter, r *http.Request) error {
 		for _, method := range []string{"GET", "PUT", "POST", "DELETE"} {
 			if _, pattern := mux.Handler(&http.Request{Method: method, URL: r.URL, Host: r.Host}); pattern != "" && pattern != "/" {

@@ -56,7 +56,7 @@ func (n *Node) watchLeader(ctx context.Context) {
 		select {
 		case o := <-observations:
 			if l, ok := o.Data.(raft.LeaderObservation); ok && l.LeaderID != "" {
-				n.metrics.leaderChanges.Add(1)
+				n.metrics.leaderChanges.Inc()
 				n.logger.Info("leader", "leader", l.LeaderID, "term", n.raft.CurrentTerm())
 			}
 			n.leadership.announce(func() {})

@@ -130,7 +130,7 @@ func (n *Node) forward(w http.ResponseWriter, r *http.Request, body []byte, lead
 	if t := r.Header.Get("Content-Type"); t != "" {
 		x.header.Set("Content-Type", t)
 	}
-	n.metrics.forwarded.Add(1)
+	n.metrics.forwarded.Inc()
 	if err := n.peers.do(r.Context(), &x); err != nil {
 		switch {
 		case !x.sent:
