@@ -10,8 +10,9 @@ import (
 	"rift/harness/history"
 )
 
-// MultiRegister is several registers that one transaction reads and writes at an instant: "txn" takes [["read", key, null], ["write", key, value], ...] and answers the same
-// with the values that were read. "r" and "w" do as well. A register that is not in first begins as null.
+// MultiRegister is several registers that one transaction reads and writes at an instant: "txn" takes
+// [["read", key, null], ["write", key, value], ...] and answers the same with the values that were read.
+// "r" and "w" do as well. A register that is not in first begins as null.
 func MultiRegister(first map[string]string) Model {
 	return Model{
 		Name: "multi-register",

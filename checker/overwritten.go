@@ -184,8 +184,8 @@ func overwritten(c cause, x history.Operation, v string, writers, before, later 
 	return a, true
 }
 
-// established is the operation by whose completion v had certainly been written for the last time. If there is one writer, the first to complete of it
-// and of those that saw v; if there are several, the last of them. False if there is none.
+// established is the operation by whose completion v had certainly been written for the last time. If there is one writer, it
+// is the first to complete of it and of those that saw v; if there are several, the last of them. False if there is none.
 func established(v string, writers, before []history.Operation) (first history.Operation, ok bool) {
 	if len(writers) == 0 {
 		return first, false

@@ -9,7 +9,7 @@ import (
 
 // search looks for an order of an object's operations that explains all answers, after Wing and Gong
 // ("Testing and Verifying Concurrent Objects", 1993) with Lowe's memory of configurations
-// ("Testing for linearizability", 2017), and with four savings that keep long histories small:
+// ("Testing for linearizability", 2017), and with savings that keep long histories small:
 //
 //   - A configuration is the object's state, how far the completions are all explained, and which of the operations
 //     open there are: its size is the concurrency's, not the history's. Sets of operations are told apart by
@@ -18,11 +18,12 @@ import (
 //   - Pending operations with the same call are one resource, used up from the earliest. A configuration that has used more of it than
 //     one that failed fails as well.
 //   - A pending operation is placed only right before an operation that needs it.
+//   - Of operations with the same call that may come next, only the one that completes first is tried.
 type search struct {
 	model   Model
 	ops     []op    // completed, by invocation
 	returns []int32 // ops by completion
-	turn    []int32 // in which order operations are tried
+	turn    []int32 // in which order operations are tried: as they are ranked, else as they completed
 	class   []int32 // equal for operations with the same call
 	next    []int32 // ring through the operations not yet placed, by invocation; the last element is its head
 	prev    []int32
@@ -114,17 +115,12 @@ func newSearch(m Model, ops []op) *search {
 	for i := range s.ops {
 		s.class[i] = classes.id(s.ops[i].Call)
 	}
-	for t, i := range byRank(s.ops, s.returns) {
+	order := slices.Clone(s.returns)
+	slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(s.ops[a].rank, s.ops[b].rank) })
+	for t, i := range order {
 		s.turn[i] = int32(t)
 	}
 	return s
-}
-
-// byRank lists the operations in the order in which they are tried: as they are ranked, and else those first that completed first.
-func byRank(ops []op, returns []int32) []int32 {
-	order := slices.Clone(returns)
-	slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(ops[a].rank, ops[b].rank) })
-	return order
 }
 
 // run goes depth first, with its own stack since histories are long.
@@ -177,8 +173,8 @@ func (s *search) advance(f *frame) bool {
 	return true
 }
 
-// candidate is the operation that may come next whose turn is the first after that given; -1 if there is none. Of operations with the same
-// call only the one that completes first is a candidate: a later one in its place leads nowhere else.
+// candidate is the operation that may come next whose turn is the first after that given; -1 if there is none. One with a
+// twin is none: in its twin's place it leads nowhere else.
 func (s *search) candidate(after, limit int32) int32 {
 	best, turn, head := int32(-1), int32(math.MaxInt32), int32(len(s.ops))
 	for i := s.next[head]; i != head && s.ops[i].call < limit; i = s.next[i] {
