@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rift/nemesis/netspace"
+	"rift/nemesis/vdso"
 )
 
 // localProcess is one life of a local node. All its methods may be called on nil, which is a node that was never started.
@@ -48,6 +49,8 @@ func startLocal(namespace string, n *localNode, logPath string, log *slog.Logger
 		err := netspace.Inside(netspace.Path(namespace), cmd.Start)
 		started <- err
 		if err == nil {
+			// While a clock fault traces the node, whose parent this is, a wait would take its stops for its end.
+			_ = vdso.AwaitEnd(cmd.Process.Pid)
 			_ = cmd.Wait() // how it ended stands in ProcessState
 			log.Info("process ended", "node", n.Name, "pid", cmd.Process.Pid, "state", cmd.ProcessState.String())
 		}

@@ -147,26 +147,33 @@ func (r *Runner) heal(ctx context.Context, a *activeFault) error {
 
 // step takes one step of a fault, and writes down what it showed.
 func (r *Runner) step(a *activeFault, step string, do func() (history.Evidence, error)) error {
-	p := a.planned
-	value, _ := json.Marshal(map[string]any{"fault": p.ID, "step": step, "target": p.Target})
-	event := history.Op{Process: a.lane, Type: history.Invoke, F: p.Kind, Value: value}
-	r.Record.Event(event)
+	r.Record.Event(a.event(history.Invoke, map[string]any{"fault": a.planned.ID, "step": step, "target": a.planned.Target}))
 	began := r.Record.Now()
 	e, err := do()
+	r.took(a, step, began, e, err)
+	return err
+}
+
+// took writes down a step that has been taken.
+func (r *Runner) took(a *activeFault, step string, began time.Duration, e history.Evidence, err error) {
+	p := a.planned
 	e.Fault, e.Kind, e.Step, e.Time, e.Took = p.ID, p.Kind, step, began, r.Record.Now()-began
 	if err != nil {
 		e.Error, e.Proven = err.Error(), false
-		event.Error = err.Error()
 		if e.Summary == "" {
 			e.Summary = fmt.Sprintf("%s of %s failed", step, p.Kind)
 		}
 	}
-	event.Type = history.Info
-	event.Value, _ = json.Marshal(map[string]any{"fault": p.ID, "step": step, "nodes": e.Nodes, "proven": e.Proven})
+	event := a.event(history.Info, map[string]any{"fault": p.ID, "step": step, "nodes": e.Nodes, "proven": e.Proven})
+	event.Error = e.Error
 	r.Record.Event(event)
 	r.Record.Evidence(e)
 	r.Log.Info("fault", "step", step, "id", p.ID, "kind", p.Kind, "target", p.Target, "nodes", e.Nodes, "proven", e.Proven, "saw", e.Summary, "error", e.Error)
-	return err
+}
+
+func (a *activeFault) event(t history.Type, value map[string]any) history.Op {
+	b, _ := json.Marshal(value) // of strings, numbers and lists of them
+	return history.Op{Process: a.lane, Type: t, F: a.planned.Kind, Value: b}
 }
 
 // Restarted puts the faults that a restart undoes in again on a node whose process has just started.
@@ -181,9 +188,10 @@ func (r *Runner) Restarted(ctx context.Context, node string) {
 }
 
 func (r *Runner) reapply(ctx context.Context, a *activeFault, node string) {
+	began := r.Record.Now()
 	e, hit, err := a.fault.(Reapplier).Reapply(ctx, r.Cluster, node)
 	if hit || err != nil {
-		r.step(a, history.StepReapply, func() (history.Evidence, error) { return e, err })
+		r.took(a, history.StepReapply, began, e, err)
 	}
 }
 

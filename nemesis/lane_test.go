@@ -40,8 +40,10 @@ type scripted struct {
 	heal   func() (history.Evidence, error)
 }
 
-func (f scripted) Inject(context.Context, Cluster, *rand.Rand) (history.Evidence, error) { return f.inject() }
-func (f scripted) Heal(context.Context, Cluster) (history.Evidence, error)               { return f.heal() }
+func (f scripted) Inject(context.Context, Cluster, *rand.Rand) (history.Evidence, error) {
+	return f.inject()
+}
+func (f scripted) Heal(context.Context, Cluster) (history.Evidence, error) { return f.heal() }
 
 // withKind has a test's own kind of fault among Kinds while it runs.
 func withKind(t *testing.T, f Fault) {
