@@ -11,6 +11,9 @@ import (
 // maxNamed is how many elements a sentence names.
 const maxNamed = 10
 
+// maxProven bounds the elements whose story is told: the others' are alike.
+const maxProven = 3
+
 func (s *setHistory) counts() map[string]int {
 	c := map[string]int{CountOperations: s.total, "lists": len(s.listings)}
 	for _, e := range s.elements {
@@ -64,7 +67,9 @@ func (s *setHistory) anomaly(kind string, flaws []flaw) Anomaly {
 	var names []string
 	for _, f := range flaws[:min(len(flaws), maxNamed)] {
 		names = append(names, s.elements[f.element].name)
-		a.Steps = append(a.Steps, s.sentence(kind, f))
+		if len(a.Steps) < maxProven {
+			a.Steps = append(a.Steps, s.sentence(kind, f))
+		}
 	}
 	which := strings.Join(names, ", ")
 	if more := len(flaws) - len(names); more > 0 {
