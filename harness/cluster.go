@@ -2,7 +2,6 @@ package harness
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -146,7 +145,7 @@ func (c *Cluster) Leader(ctx context.Context) (string, error) {
 			return leader, nil
 		}
 		if !pause(ctx, between) {
-			return "", errors.New("no node says that it leads")
+			return "", nemesis.ErrNoLeader
 		}
 	}
 }

@@ -116,7 +116,7 @@ func (r *Runner) carryOut(ctx context.Context, p history.PlannedFault, lane int,
 	return r.heal(ctx, a)
 }
 
-// inject puts a fault in. One that finds nobody to hit, because other lanes have every node that it wants, tries again until
+// inject puts a fault in. One that finds nobody to hit, because other lanes have every node that it wants or nobody leads, tries again until
 // half of its time is over. Between tries it lets go of its lock: a node that is being started waits for it.
 func (r *Runner) inject(ctx context.Context, a *activeFault, latest time.Duration) (history.Evidence, error) {
 	const again = 100 * time.Millisecond
@@ -125,6 +125,9 @@ func (r *Runner) inject(ctx context.Context, a *activeFault, latest time.Duratio
 		a.mu.Lock()
 		e, err := a.fault.Inject(ctx, r.Cluster, draws)
 		a.mu.Unlock()
+		if errors.Is(err, ErrNoLeader) {
+			e, err = Skip(err.Error()), nil
+		}
 		if !e.Skipped || err != nil || r.Record.Now() > latest || !r.waitUntil(ctx, r.Record.Now()+again) {
 			return e, err
 		}

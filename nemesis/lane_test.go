@@ -3,6 +3,7 @@ package nemesis
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -70,8 +71,11 @@ func good() (history.Evidence, error) { return history.Evidence{Proven: true}, n
 func TestAFaultThatFindsNobodyTriesAgain(t *testing.T) {
 	tries := 0
 	evidence, err := runScripted(t, t.Context(), scripted{heal: good, inject: func() (history.Evidence, error) {
-		if tries++; tries < 3 {
+		switch tries++; tries {
+		case 1:
 			return Skip("all taken"), nil
+		case 2:
+			return history.Evidence{}, fmt.Errorf("ask: %w", ErrNoLeader)
 		}
 		return good()
 	}}, 2*time.Second)

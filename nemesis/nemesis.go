@@ -38,7 +38,7 @@ type Cluster interface {
 	Peer(node string) netip.AddrPort
 	// Bridge is the name of the Linux bridge that joins the nodes' network namespaces, in the harness's own namespace.
 	Bridge() string
-	// Leader asks the system who leads, and waits for a leader until the context ends.
+	// Leader asks the system who leads, and waits for a leader until the context ends; the error is then ErrNoLeader.
 	Leader(ctx context.Context) (string, error)
 	// Kill ends the node's processes with SIGKILL and returns when they are gone.
 	Kill(ctx context.Context, node string) error

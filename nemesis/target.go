@@ -2,6 +2,7 @@ package nemesis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sort"
@@ -20,6 +21,9 @@ const (
 
 // NodeTargets are the targets that Pick knows.
 var NodeTargets = []string{Leader, One, Minority, Majority, All, Random}
+
+// ErrNoLeader is the error of a system that has no leader at the moment.
+var ErrNoLeader = errors.New("no node says that it leads")
 
 // leaderWait bounds how long a fault waits for somebody to lead.
 const leaderWait = 3 * time.Second
