@@ -12,11 +12,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/build"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
 	dockerclient "github.com/docker/docker/client"
 )
 
@@ -50,7 +54,31 @@ func buildImage(ctx context.Context, engine *dockerclient.Client, l Launch) (str
 		return "", fmt.Errorf("build image %s: %w", name, err)
 	}
 	defer answer.Body.Close()
-	return name, buildOutcome(name, answer.Body)
+	if err := buildOutcome(name, answer.Body); err != nil {
+		return "", err
+	}
+	return name, pruneImages(ctx, engine, name)
+}
+
+// keepImages is how long an image is kept that no container uses: a run that has just looked it up may be about to.
+const keepImages = time.Hour
+
+// pruneImages removes the images of earlier builds, all but one, that nothing has used for a while.
+func pruneImages(ctx context.Context, engine *dockerclient.Client, but string) error {
+	old, err := engine.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", labelTag+"=image"))})
+	if err != nil {
+		return fmt.Errorf("list images of earlier builds: %w", err)
+	}
+	for _, i := range old {
+		if slices.Contains(i.RepoTags, but) || time.Since(time.Unix(i.Created, 0)) < keepImages {
+			continue
+		}
+		_, err := engine.ImageRemove(ctx, i.ID, image.RemoveOptions{Force: false, PruneChildren: true})
+		if err != nil && !errdefs.IsConflict(err) && !errdefs.IsNotFound(err) { // a conflict: a container uses it
+			return fmt.Errorf("remove the image of an earlier build: %w", err)
+		}
+	}
+	return nil
 }
 
 // checkStatic refuses a program that cannot run FROM scratch, before the engine's unhelpful "no such file or directory".
