@@ -43,6 +43,7 @@ func (n *Node) routes() http.Handler {
 		"GET /v1/kv/{key...}":      n.get,
 		"PUT /v1/kv/{key...}":      n.onLeader(n.put),
 		"DELETE /v1/kv/{key...}":   n.onLeader(n.remove),
+		"POST /v1/txn":             n.transact,
 		"GET /v1/status":           n.status,
 		"GET /v1/members":          n.members,
 		"DELETE /v1/members/{id}":  n.onLeader(n.removeMember),
@@ -141,11 +142,9 @@ func (n *Node) onLeader(h handler) handler {
 		if err != nil {
 			return err
 		}
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-		if tooLong := new(http.MaxBytesError); errors.As(err, &tooLong) {
-			return definitely(CodeTooLarge, "the body is longer than %d bytes", maxBody)
-		} else if err != nil {
-			return definitely(CodeBadRequest, "read the body: %v", err)
+		body, err := readBody(w, r)
+		if err != nil {
+			return err
 		}
 		local := r.Header.Get(headerForwardedBy) != "" || forwarding == "false"
 		patience, cancel := context.WithTimeout(r.Context(), n.patience())
@@ -164,6 +163,17 @@ func (n *Node) onLeader(h handler) handler {
 			}
 		}
 	}
+}
+
+// readBody reads the whole body of a request, if it is not too long.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if tooLong := new(http.MaxBytesError); errors.As(err, &tooLong) {
+		return nil, definitely(CodeTooLarge, "the body is longer than %d bytes", maxBody)
+	} else if err != nil {
+		return nil, definitely(CodeBadRequest, "read the body: %v", err)
+	}
+	return body, nil
 }
 
 // tryLeader runs the handler here if this node is the leader, and else has the leader do it.

@@ -25,6 +25,7 @@ func TestTheHTTPInterface(t *testing.T) {
 	n := c.nodes["n1"]
 	hide := strings.NewReplacer(n.config.HTTPAddr, "HTTP", n.config.RaftAddr, "RAFT")
 	numbers := regexp.MustCompile(`"(term|[a-z_]*index)":\d+`)
+	many := `{"then":[` + strings.Repeat(`{"op":"get","key":"a"},`, maxSteps) + `{"op":"get","key":"a"}]}`
 	var got strings.Builder
 	for line := range strings.Lines(string(script)) {
 		line = strings.TrimRight(line, "\n")
@@ -36,7 +37,7 @@ func TestTheHTTPInterface(t *testing.T) {
 			continue
 		}
 		parts := append(strings.SplitN(request, " ", 3), "", "")
-		body := strings.NewReplacer("RAFT", n.config.RaftAddr, "LONG", strings.Repeat("x", maxBody+1), `\xff`, "\xff").Replace(parts[2])
+		body := strings.NewReplacer("RAFT", n.config.RaftAddr, "LONGKEY", strings.Repeat("x", maxKey+1), "MANY", many, "LONG", strings.Repeat("x", maxBody+1), `\xff`, "\xff").Replace(parts[2])
 		target := strings.Replace(parts[1], "LONG", strings.Repeat("x", maxKey+1), 1)
 		a := c.call("n1", parts[0], target, body)
 		if a.err != nil {

@@ -1,6 +1,6 @@
 package node
 
-// lostAck answers unconditional writes as soon as the leader has taken them into its own log. If it is
+// lostAck answers unconditional puts and deletes as soon as the leader has taken them into its own log. If it is
 // killed or cut off before a majority has them, they are gone; and until the majority has them, other
 // clients read the old value.
 var lostAck = Bug{
@@ -15,7 +15,7 @@ func (n *Node) acknowledgeEarly(batch []*proposal) (settled func()) {
 		results := make([]result, len(p.commands))
 		conditional := false
 		for i := range p.commands {
-			conditional = conditional || p.commands[i].condition != always
+			conditional = conditional || p.commands[i].condition != always || p.commands[i].op == opTxn
 			results[i] = guess.apply(&p.commands[i])
 		}
 		if !conditional {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -16,7 +17,9 @@ type Bug struct {
 
 // Bugs returns all bugs, in the order of their names. A node has those that its Config names.
 func Bugs() []Bug {
-	return []Bug{casRace, dirtyRead, forgetVote, lostAck, snapshotDrop, splitClockLease, staleRead}
+	return []Bug{
+		casRace, dirtyAbort, dirtyRead, forgetVote, fracturedRead, lostAck, lostUpdate, snapshotDrop, splitClockLease, staleRead, writeSkew,
+	}
 }
 
 func bugNames() []string {
@@ -35,8 +38,11 @@ type seams struct {
 	peek func(key string) (it item, exists, known bool)
 	// logged is told of proposals that raft has accepted; what it returns is called once their fate is known.
 	logged func([]*proposal) (settled func())
-	// decide may turn conditional commands into unconditional ones; or answer them, if the condition fails.
+	// decide may replace commands that depend on the state by such that do not; or answer them, if a condition fails.
 	decide func([]command) (failed []result)
+	// readTransaction takes the place of Node.readTransaction, and writeTransaction of Node.writeTransaction.
+	readTransaction  func(context.Context, *transaction) (*draft, uint64, error)
+	writeTransaction func(context.Context, *transaction) (result, error)
 	// stable stands between the vote store and raft.
 	stable func(raft.StableStore) raft.StableStore
 }

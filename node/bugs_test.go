@@ -71,6 +71,55 @@ var scenarios = map[string]func(c *testCluster) bool{
 		return false
 	},
 
+	// Each of two transactions writes one key if the other is 0.
+	"write-skew": func(c *testCluster) bool {
+		return inPairs(c, `{"then":[{"op":"put","key":"a","value":"0"},{"op":"put","key":"b","value":"0"}]}`,
+			`{"compare":[{"key":"a","value":"0"}],"then":[{"op":"put","key":"b","value":"1"}]}`,
+			`{"compare":[{"key":"b","value":"0"}],"then":[{"op":"put","key":"a","value":"1"}]}`, "1", "1")
+	},
+
+	"lost-update": func(c *testCluster) bool {
+		return inPairs(c, `{"then":[{"op":"put","key":"a","value":"0"},{"op":"put","key":"b","value":"[]"}]}`,
+			`{"then":[{"op":"add","key":"a","value":"1"},{"op":"append","key":"b","value":"0"}]}`,
+			`{"then":[{"op":"add","key":"a","value":"1"},{"op":"append","key":"b","value":"0"}]}`, "1", "[0]")
+	},
+
+	"dirty-abort": func(c *testCluster) bool {
+		leader := c.leader()
+		c.must(leader, "POST", "/v1/txn", `{"compare":[{"key":"a","exists":true}],"then":[{"op":"put","key":"a","value":"dirty"}]}`)
+		c.call(leader, "POST", "/v1/txn", `{"then":[{"op":"put","key":"b","value":"dirty"},{"op":"append","key":"b","value":"1"}]}`)
+		got := c.transact(leader, `{"then":[{"op":"get","key":"a"},{"op":"get","key":"b"}]}`)
+		if got[0].Found != got[1].Found {
+			c.t.Errorf("only one of two failed transactions left something: %+v", got)
+		}
+		return got[0].Found
+	},
+
+	// One client sets two keys to the same number, again and again, while others read both.
+	"fractured-read": func(c *testCluster) bool {
+		leader := c.leader()
+		stop, done := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(done)
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+					c.call(leader, "POST", "/v1/txn", fmt.Sprintf(`{"then":[{"op":"put","key":"a","value":"%d"},{"op":"put","key":"b","value":"%[1]d"}]}`, i))
+				}
+			}
+		}()
+		defer func() { close(stop); <-done }()
+		for try := range 50 {
+			got := c.transact(c.ids[try%3], `{"then":[{"op":"get","key":"a"},{"op":"get","key":"b"}]}`)
+			if got[0].Value != got[1].Value {
+				return true
+			}
+		}
+		return false
+	},
+
 	// All nodes are restarted while one, which has missed nothing so far, stays down. What is then written
 	// is in terms that begin anew, below the last term in the log of the one that stayed down.
 	"forget-vote": func(c *testCluster) bool {
@@ -122,6 +171,26 @@ var scenarios = map[string]func(c *testCluster) bool{
 		c.awaitReady(follower)
 		return c.must(follower, "GET", "/v1/kv?prefix=x", "").body != c.must(c.leader(), "GET", "/v1/kv?prefix=x", "").body
 	},
+}
+
+// inPairs carries out two transactions at the same time, again and again, each time after a first one. It
+// tells whether they ever leave these values in the keys a and b.
+func inPairs(c *testCluster, first, one, other, a, b string) bool {
+	leader := c.leader()
+	for range 20 {
+		c.must(leader, "POST", "/v1/txn", first)
+		var both sync.WaitGroup
+		for _, body := range []string{one, other} {
+			both.Add(1)
+			go func() { defer both.Done(); c.transact(leader, body) }()
+		}
+		both.Wait()
+		got := c.transact(leader, `{"then":[{"op":"get","key":"a"},{"op":"get","key":"b"}]}`)
+		if got[0].Value == a && got[1].Value == b {
+			return true
+		}
+	}
+	return false
 }
 
 func TestEachBugShowsAndTheHealthyNodeDoesNot(t *testing.T) {

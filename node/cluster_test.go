@@ -392,6 +392,16 @@ func (c *testCluster) must(id, method, target, body string) (a answer) {
 	return a
 }
 
+// transact is must for a transaction, and returns its results.
+func (c *testCluster) transact(id, body string) []stepAnswer {
+	c.t.Helper()
+	var answer txnAnswer
+	if err := json.Unmarshal([]byte(c.must(id, "POST", "/v1/txn", body).body), &answer); err != nil {
+		c.t.Error(err)
+	}
+	return answer.Results
+}
+
 // statusOf asks a node for its status.
 func (c *testCluster) statusOf(id string) (s Status) {
 	c.t.Helper()

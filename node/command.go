@@ -14,15 +14,22 @@ const (
 	opDelete  op = 2 // remove key
 	opMember  op = 3 // the node named by key serves HTTP at value
 	opCluster op = 4 // the cluster is named value, unless it has a name already
+	opTxn     op = 5 // carry out txn
+
+	// Only in transactions.
+	opGet    op = 6
+	opAppend op = 7 // the key holds a JSON array: value, which is JSON, becomes its last element
+	opAdd    op = 8 // the key holds an integer: add value
 )
 
-// A condition must hold, inside the state machine, for a put or delete to take effect.
+// A condition must hold, inside the state machine, for a put, a delete or a transaction to take effect.
 type condition byte
 
 const (
 	always       condition = 0
 	ifValue      condition = 1 // the key exists and holds prevValue
 	ifRevision   condition = 2 // the key was last changed at prevRevision; 0: the key does not exist
+	ifExists     condition = 3
 	entryVersion           = 1
 )
 
@@ -34,6 +41,7 @@ type command struct {
 	condition    condition
 	prevValue    string
 	prevRevision uint64
+	txn          *transaction // of opTxn, which has nothing else
 }
 
 // A result is what a command did. If the condition did not hold, applied is false and value and
@@ -44,6 +52,7 @@ type result struct {
 	value    string // only where the condition failed: the current value
 	revision uint64 // the revision at which the key was last changed, 0 if it does not exist
 	cluster  uint64 // the state machine's revision after the command
+	txn      *outcome
 }
 
 // An entry is the content of one raft log entry: the commands of many proposals, in order, and the
@@ -56,21 +65,49 @@ type entry struct {
 // errEntry is what decodeEntry answers for bytes that no version of this program wrote.
 var errEntry = errors.New("malformed log entry")
 
-// encodeEntry is the compact binary form of an entry: version byte, term, count, then for each
-// command its op, its condition and its length-prefixed fields. Numbers are unsigned varints.
+// encodeEntry is the compact binary form of an entry: version byte, term, and its commands. Numbers are
+// unsigned varints.
 func encodeEntry(e entry) []byte {
 	size := 1 + 2*binary.MaxVarintLen64
 	for i := range e.commands {
-		c := &e.commands[i]
-		size += 2 + 3*binary.MaxVarintLen32 + len(c.key) + len(c.value) + len(c.prevValue) + binary.MaxVarintLen64
+		size += e.commands[i].size()
 	}
 	b := make([]byte, 0, size)
 	b = append(b, entryVersion)
 	b = binary.AppendUvarint(b, e.term)
-	b = binary.AppendUvarint(b, uint64(len(e.commands)))
-	for i := range e.commands {
-		c := &e.commands[i]
-		b = append(b, byte(c.op), byte(c.condition))
+	return appendCommands(b, e.commands)
+}
+
+// size is about the length of the encoded command in bytes, and not less than that.
+func (c *command) size() int {
+	size := 2 + 3*binary.MaxVarintLen32 + len(c.key) + len(c.value) + len(c.prevValue) + binary.MaxVarintLen64
+	if c.txn != nil {
+		for _, list := range c.txn.lists() {
+			for i := range *list {
+				size += (*list)[i].size()
+			}
+		}
+	}
+	return size
+}
+
+// lists are the three lists of commands that make up a transaction.
+func (x *transaction) lists() [3]*[]command { return [3]*[]command{&x.compare, &x.then, &x.otherwise} }
+
+// appendCommands appends the number of the commands, and of each its op, its condition and its
+// length-prefixed fields; of a transaction instead its three lists.
+func appendCommands(b []byte, commands []command) []byte {
+	b = binary.AppendUvarint(b, uint64(len(commands)))
+	for i := range commands {
+		c := &commands[i]
+		b = append(b, byte(c.op))
+		if c.op == opTxn {
+			for _, list := range c.txn.lists() {
+				b = appendCommands(b, *list)
+			}
+			continue
+		}
+		b = append(b, byte(c.condition))
 		b = appendString(b, c.key)
 		b = appendString(b, c.value)
 		switch c.condition {
@@ -91,32 +128,61 @@ func decodeEntry(b []byte) (entry, error) {
 	}
 	d := decoder{rest: b[1:]}
 	e := entry{term: d.uvarint()}
-	count := d.uvarint()
-	if count > uint64(len(d.rest)) { // a command takes several bytes
-		return entry{}, fmt.Errorf("%w: %d commands in %d bytes", errEntry, count, len(d.rest))
-	}
-	e.commands = make([]command, 0, count)
-	for range count {
-		c := command{op: op(d.byte()), condition: condition(d.byte()), key: d.string(), value: d.string()}
-		switch c.condition {
-		case always:
-		case ifValue:
-			c.prevValue = d.string()
-		case ifRevision:
-			c.prevRevision = d.uvarint()
-		default:
-			return entry{}, fmt.Errorf("%w: condition %d", errEntry, c.condition)
-		}
-		if c.op < opPut || c.op > opCluster {
-			return entry{}, fmt.Errorf("%w: op %d", errEntry, c.op)
-		}
-		e.commands = append(e.commands, c)
+	var err error
+	if e.commands, err = d.commands(func(o op) bool { return o >= opPut && o <= opTxn }); err != nil {
+		return entry{}, err
 	}
 	if d.failed || len(d.rest) != 0 {
 		return entry{}, fmt.Errorf("%w: wrong length", errEntry)
 	}
 	return e, nil
 }
+
+// commands is the inverse of appendCommands, for commands whose ops are allowed.
+func (d *decoder) commands(allowed func(op) bool) ([]command, error) {
+	count := d.uvarint()
+	if count > uint64(len(d.rest)) { // a command takes several bytes
+		return nil, fmt.Errorf("%w: %d commands in %d bytes", errEntry, count, len(d.rest))
+	}
+	commands := make([]command, 0, count)
+	for range count {
+		c, err := d.command(allowed)
+		if err != nil {
+			return nil, err
+		}
+		commands = append(commands, c)
+	}
+	return commands, nil
+}
+
+func (d *decoder) command(allowed func(op) bool) (c command, err error) {
+	if c.op = op(d.byte()); !allowed(c.op) {
+		return command{}, fmt.Errorf("%w: op %d", errEntry, c.op)
+	}
+	if c.op == opTxn {
+		c.txn = &transaction{}
+		for _, list := range c.txn.lists() {
+			if *list, err = d.commands(inTransaction); err != nil {
+				return command{}, err
+			}
+		}
+		return c, nil
+	}
+	c.condition, c.key, c.value = condition(d.byte()), d.string(), d.string()
+	switch c.condition {
+	case always, ifExists:
+	case ifValue:
+		c.prevValue = d.string()
+	case ifRevision:
+		c.prevRevision = d.uvarint()
+	default:
+		return command{}, fmt.Errorf("%w: condition %d", errEntry, c.condition)
+	}
+	return c, nil
+}
+
+// inTransaction tells whether an op may stand in a transaction.
+func inTransaction(o op) bool { return o == opPut || o == opDelete || o >= opGet && o <= opAdd }
 
 func appendString(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)

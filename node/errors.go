@@ -20,6 +20,7 @@ const (
 	CodeMemberNotFound   Code = "member_not_found"   // 404
 	CodeMethodNotAllowed Code = "method_not_allowed" // 405
 	CodeCompareFailed    Code = "compare_failed"     // 409: the key is not as prev-value or prev-revision says
+	CodeOperationRefused Code = "operation_refused"  // 409: an append to what is no array, an add to what is no integer
 	CodeClusterMismatch  Code = "cluster_mismatch"   // 409: the node belongs to another cluster
 	CodeIDTaken          Code = "id_taken"           // 409: another node uses this id or address
 	CodeNoQuorum         Code = "no_quorum"          // 409: the change would leave no live quorum
@@ -38,7 +39,7 @@ var statusOf = map[Code]int{
 	CodeBadRequest: http.StatusBadRequest,
 	CodeNotFound:   http.StatusNotFound, CodeKeyNotFound: http.StatusNotFound, CodeMemberNotFound: http.StatusNotFound,
 	CodeMethodNotAllowed: http.StatusMethodNotAllowed,
-	CodeCompareFailed:    http.StatusConflict, CodeClusterMismatch: http.StatusConflict, CodeIDTaken: http.StatusConflict,
+	CodeCompareFailed:    http.StatusConflict, CodeOperationRefused: http.StatusConflict, CodeClusterMismatch: http.StatusConflict, CodeIDTaken: http.StatusConflict,
 	CodeNoQuorum: http.StatusConflict, CodeUnreachable: http.StatusConflict,
 	CodeTooLarge:  http.StatusRequestEntityTooLarge,
 	CodeNotLeader: http.StatusMisdirectedRequest,

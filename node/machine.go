@@ -17,8 +17,9 @@ type machine struct {
 
 	// onCluster is called, on raft's own goroutine, when the cluster's id becomes known.
 	onCluster func(id string)
-	// distort is the seam of the bug snapshot-drop; nil in a healthy node.
+	// distort and aborted are the seams of the bugs snapshot-drop and dirty-abort; nil in a healthy node.
 	distort func(items []keyed) []keyed
+	aborted func(t *transition, x *transaction, d *draft)
 
 	restores atomic.Uint64 // snapshots restored so far
 
@@ -53,6 +54,7 @@ func (m *machine) Apply(l *raft.Log) any { return m.ApplyBatch([]*raft.Log{l})[0
 func (m *machine) ApplyBatch(logs []*raft.Log) []any {
 	answers := make([]any, len(logs))
 	t := m.state().transition()
+	t.aborted = m.aborted
 	for i, l := range logs {
 		switch l.Type {
 		case raft.LogCommand:

@@ -125,7 +125,7 @@ func (p *proposer) gather(first *proposal) []*proposal {
 			batch = append(batch, next)
 			commands += len(next.commands)
 			for i := range next.commands {
-				bytes += len(next.commands[i].key) + len(next.commands[i].value) + len(next.commands[i].prevValue)
+				bytes += next.commands[i].size()
 			}
 		}
 		if commands >= maxBatchCommands || bytes >= maxBatchBytes {

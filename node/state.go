@@ -56,6 +56,8 @@ func hashItem(key string, it item) uint64 {
 type transition struct {
 	next state
 	keys *iradix.Txn
+	// aborted is the seam of the bug dirty-abort: it is shown transactions that fail. Nil in a healthy node.
+	aborted func(t *transition, x *transaction, d *draft)
 }
 
 func (s *state) transition() *transition {
@@ -73,6 +75,8 @@ func (t *transition) apply(c *command) result {
 	switch c.op {
 	case opPut, opDelete:
 		return t.change(c)
+	case opTxn:
+		return t.transact(c.txn)
 	case opMember:
 		t.next.members = maps.Clone(t.next.members)
 		t.next.members[c.key] = c.value
@@ -86,11 +90,7 @@ func (t *transition) apply(c *command) result {
 
 // change puts or deletes a key, if the command's condition holds.
 func (t *transition) change(c *command) result {
-	var old item
-	v, exists := t.keys.Get([]byte(c.key))
-	if exists {
-		old = v.(item)
-	}
+	old, exists := t.get(c.key)
 	r := result{existed: exists, value: old.value, revision: old.revision, cluster: t.next.revision}
 	if !c.holds(old, exists) {
 		return r
@@ -101,19 +101,38 @@ func (t *transition) change(c *command) result {
 	}
 	t.next.revision++
 	r.cluster = t.next.revision
-	if exists {
-		t.next.hash -= hashItem(c.key, old)
-	}
 	if c.op == opDelete {
-		t.keys.Delete([]byte(c.key))
+		t.remove(c.key)
 		r.revision = 0
 		return r
 	}
-	it := item{value: c.value, revision: t.next.revision}
-	t.keys.Insert([]byte(c.key), it)
-	t.next.hash += hashItem(c.key, it)
-	r.revision = it.revision
+	t.set(c.key, item{value: c.value, revision: t.next.revision})
+	r.revision = t.next.revision
 	return r
+}
+
+// get returns the item under key as it is now, and whether there is one.
+func (t *transition) get(key string) (item, bool) {
+	v, ok := t.keys.Get([]byte(key))
+	if !ok {
+		return item{}, false
+	}
+	return v.(item), true
+}
+
+// set puts an item under a key.
+func (t *transition) set(key string, it item) {
+	if old, ok := t.keys.Insert([]byte(key), it); ok {
+		t.next.hash -= hashItem(key, old.(item))
+	}
+	t.next.hash += hashItem(key, it)
+}
+
+// remove removes a key, if it exists.
+func (t *transition) remove(key string) {
+	if old, ok := t.keys.Delete([]byte(key)); ok {
+		t.next.hash -= hashItem(key, old.(item))
+	}
 }
 
 // holds tells whether the command's condition allows it, given the key's current item.
@@ -123,6 +142,8 @@ func (c *command) holds(old item, exists bool) bool {
 		return exists && old.value == c.prevValue
 	case ifRevision:
 		return old.revision == c.prevRevision // a missing key has revision 0
+	case ifExists:
+		return exists
 	default:
 		return true
 	}

@@ -19,6 +19,9 @@ type slowState struct {
 func (s *slowState) apply(c command) (applied bool) {
 	old, exists := s.items[c.key]
 	switch {
+	case c.op == opTxn:
+		_, applied = s.transact(c.txn)
+		return applied
 	case c.condition == ifValue && (!exists || old.value != c.prevValue):
 		return false
 	case c.condition == ifRevision && (exists && old.revision != c.prevRevision || !exists && c.prevRevision != 0):
@@ -54,7 +57,9 @@ func TestStateIsWhatTheSlowStateIs(t *testing.T) {
 			tr := s.transition()
 			for range 1 + r.IntN(3) {
 				c := randomCommand(r)
-				c.op = op(1 + r.IntN(2))
+				if c.op != opTxn {
+					c.op = op(1 + r.IntN(2))
+				}
 				if got, want := tr.apply(&c), slow.apply(c); got.applied != want {
 					t.Fatalf("run %d, step %d: %+v: %+v, want applied %v", run, step, c, got, want)
 				}
