@@ -10,7 +10,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"runtime/debug"
+	"sync"
 
 	"rift/harness/history"
 )
@@ -151,35 +153,42 @@ type Named struct {
 	Checker
 }
 
-// Run runs the checkers side by side on the same history, and gives their results in the order of the checkers. One that panics is
-// unknown and says so.
+// Run runs the checkers side by side on the same history, and gives their results in the order of the checkers. No more than one
+// for each CPU run at once, since each may hold an analysis of the whole history. One that panics is unknown and says
+// so, and so is one whose turn had not come when the context ended.
 func Run(ctx context.Context, h history.History, checkers []Named) []Result {
 	results := make([]Result, len(checkers))
-	done := make(chan struct{})
-	for i, c := range checkers {
-		go func() {
-			results[i] = Safely(ctx, h, c)
-			done <- struct{}{}
-		}()
+	queue := make(chan int)
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(checkers)) {
+		wg.Go(func() {
+			for i := range queue {
+				results[i] = Safely(ctx, h, checkers[i])
+			}
+		})
 	}
-	for range checkers {
-		<-done
+	for i := range checkers {
+		queue <- i
 	}
+	close(queue)
+	wg.Wait()
 	return results
 }
 
-// Safely runs one checker and turns a panic into an unknown result.
+// Safely runs one checker, and turns a panic, or a context that has ended before, into an unknown result.
 func Safely(ctx context.Context, h history.History, c Named) (r Result) {
 	defer func() {
 		if p := recover(); p != nil {
 			r = Result{
 				Checker: c.Name, Verdict: Unknown,
-				Summary:   fmt.Sprintf("The %s checker broke down, so it proves nothing: %v.", c.Name, p),
-				Anomalies: nil, Parts: nil,
-				Table: &Table{Columns: []string{"stack"}, Rows: [][]string{{string(debug.Stack())}}},
+				Summary: fmt.Sprintf("The %s checker broke down, so it proves nothing: %v.", c.Name, p),
+				Table:   &Table{Columns: []string{"stack"}, Rows: [][]string{{string(debug.Stack())}}},
 			}
 		}
 	}()
+	if err := ctx.Err(); err != nil {
+		return Result{Checker: c.Name, Summary: fmt.Sprintf("The %s checker was given up before it began, so it proves nothing: %v.", c.Name, err)}
+	}
 	r = c.Check(ctx, h)
 	if r.Checker == "" {
 		r.Checker = c.Name

@@ -3,7 +3,9 @@ package checker
 import (
 	"context"
 	"encoding/json"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"rift/harness/history"
@@ -81,5 +83,42 @@ func TestRun(t *testing.T) {
 	}
 	if _, err := ParseReport([]byte("{")); err == nil {
 		t.Error("half a report was read")
+	}
+}
+
+// meeting counts how many of its kind are inside at once.
+type meeting struct{ inside, most *atomic.Int32 }
+
+func (m meeting) Check(context.Context, history.History) Result {
+	n := m.inside.Add(1)
+	for most := m.most.Load(); n > most && !m.most.CompareAndSwap(most, n); most = m.most.Load() {
+	}
+	runtime.Gosched()
+	m.inside.Add(-1)
+	return Result{Verdict: Valid}
+}
+
+func TestRunHasABoundOnHowManyRunAtOnce(t *testing.T) {
+	var inside, most atomic.Int32
+	many := make([]Named, 200)
+	for i := range many {
+		many[i] = Named{"meeting", meeting{&inside, &most}}
+	}
+	for i, r := range Run(context.Background(), nil, many) {
+		if r.Verdict != Valid {
+			t.Fatalf("checker %d was left out: %+v", i, r)
+		}
+	}
+	if bound := int32(runtime.GOMAXPROCS(0)); most.Load() > bound {
+		t.Errorf("%d ran at once, %d allowed", most.Load(), bound)
+	}
+}
+
+func TestRunSaysWhatWasGivenUp(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	r := Run(ctx, nil, []Named{{"late", fixed{Result: Result{Verdict: Valid}}}})[0]
+	if r.Checker != "late" || r.Verdict != Unknown || !strings.Contains(r.Summary, "given up") {
+		t.Errorf("%+v", r)
 	}
 }
