@@ -177,7 +177,7 @@ var scenarios = map[string]func(c *testCluster) bool{
 // tells whether they ever leave these values in the keys a and b.
 func inPairs(c *testCluster, first, one, other, a, b string) bool {
 	leader := c.leader()
-	for range 20 {
+	for range 10 {
 		c.must(leader, "POST", "/v1/txn", first)
 		var both sync.WaitGroup
 		for _, body := range []string{one, other} {

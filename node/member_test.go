@@ -11,6 +11,7 @@ import (
 )
 
 func TestNodesJoinAndAgree(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, nil)
 	for i, id := range c.ids {
 		c.must(id, "PUT", fmt.Sprintf("/v1/kv/k%d", i), id)
@@ -115,6 +116,7 @@ func TestANodeGivesUpWhenItIsDefinitelyRefused(t *testing.T) {
 }
 
 func TestAChangeMustLeaveALiveQuorum(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, nil)
 	leader := c.leader()
 	down, up := c.others(leader)[0], c.others(leader)[1]
@@ -137,6 +139,7 @@ func TestAChangeMustLeaveALiveQuorum(t *testing.T) {
 // A voter that comes back without its data may have forgotten votes and acknowledgements. It must not
 // take part as the voter that it was: it is removed, and joins as a new node.
 func TestAVoterWithoutItsDataBeginsAnew(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, nil)
 	leader := c.leader()
 	lost := c.others(leader)[0]
@@ -162,6 +165,7 @@ func TestAVoterWithoutItsDataBeginsAnew(t *testing.T) {
 }
 
 func TestRestartedNodesGoOn(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, nil)
 	c.must("n1", "PUT", "/v1/kv/x", "kept")
 	for _, id := range c.ids {
@@ -183,6 +187,7 @@ func TestRestartedNodesGoOn(t *testing.T) {
 
 // A node may come back at other addresses. The cluster learns them from the node itself.
 func TestANodeMayMove(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, nil)
 	for _, id := range []string{c.others(c.leader())[0], c.leader()} {
 		c.crash(id)
@@ -221,6 +226,7 @@ func TestANewFollowerGetsASnapshot(t *testing.T) {
 }
 
 func TestLeadershipGoesWhereItIsSent(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, nil)
 	to := c.others(c.leader())[0]
 	for c.leader() != to { // a busy cluster may elect somebody else right after

@@ -2,7 +2,7 @@
 // API, that is meant to keep every promise it makes, or to break one on purpose.
 //
 // Inside is a pure state machine (state.go): immutable versions, a deterministic transition for each
-// log entry. Around it, from the inside out:
+// log entry, transactions over many keys among them (transaction.go). Around it, from the inside out:
 //
 //	machine    raft's view of the state machine; publishes each new state
 //	proposer   packs the writes of many clients into few log entries

@@ -66,6 +66,7 @@ func TestAProposalThatWasNotLoggedDidNotHappen(t *testing.T) {
 
 // A write on a leader without a quorum is logged and not committed: nobody can say what becomes of it.
 func TestAWriteWithoutAQuorumIsUnknown(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, nil)
 	leader := c.leader()
 	c.isolate(leader)
@@ -93,6 +94,7 @@ func TestAWriteWithoutAQuorumIsUnknown(t *testing.T) {
 // A leader whose disk hangs cannot lead. It must not keep the others from electing one that can, and
 // it must be of use again when its disk is (hashicorp/raft issues 503, 612, 614).
 func TestALeaderWhoseDiskHangsStepsDown(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, nil)
 	leader := c.leader()
 	c.net.hang(leader, true)

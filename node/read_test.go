@@ -15,6 +15,7 @@ import (
 // One client counts upwards while leadership moves and leaders are cut off. No read, on any node, that
 // begins after a number was acknowledged, or was read on any node, may answer with a smaller one.
 func TestReadsAreLinearizableWhileLeadersChange(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, nil)
 	c.must("n1", "PUT", "/v1/kv/x", "0")
 	var acknowledged, written atomic.Int64 // acknowledged: or read

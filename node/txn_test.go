@@ -12,6 +12,7 @@ import (
 // moves and leaders are cut off. Every read sees all of a transaction or nothing; and in the end, each move
 // that was acknowledged has been counted once, and none that certainly did not happen.
 func TestTransactionsAreAtomicWhileLeadersChange(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, nil)
 	c.transact("n1", `{"then":[{"op":"put","key":"a","value":"0"},{"op":"put","key":"b","value":"0"},{"op":"put","key":"moves","value":"0"}]}`)
 	const look = `{"then":[{"op":"get","key":"a"},{"op":"get","key":"b"},{"op":"get","key":"moves"}]}`
