@@ -185,3 +185,22 @@ func (a *accesses) operations(places ...int32) []history.Operation {
 	}
 	return ops
 }
+
+// name is an access in a few words: "process 3's write of 7 to key x".
+func (a *accesses) name(i int32) string {
+	return fmt.Sprintf("process %d's %s", a.h[a.all[i].call].Process, a.what(i))
+}
+
+func (a *accesses) what(i int32) string {
+	x := a.all[i]
+	if x.write {
+		return fmt.Sprintf("write of %s to %s", a.value(x), a.object(x.key))
+	}
+	return fmt.Sprintf("read of %s from %s", a.value(x), a.object(x.key))
+}
+
+// tell is an access in a sentence.
+func (a *accesses) tell(i int32, lead string) string {
+	x := a.all[i]
+	return capital(fmt.Sprintf("%son %s, %s.", lead, a.object(x.key), tell(a.operation(x.span))))
+}

@@ -46,6 +46,14 @@ func (b *breaches) put(kind string, ops []history.Operation, steps []string, sum
 	b.few[kind] = append(b.few[kind], a)
 }
 
+// merge adds n anomalies of one kind that are told as one.
+func (b *breaches) merge(kind string, n int, a func() Anomaly) {
+	b.count[kind] += n
+	if len(b.few[kind]) < maxExplained {
+		b.few[kind] = append(b.few[kind], a())
+	}
+}
+
 // total is the number of anomalies of all kinds.
 func (b *breaches) total() (n int) {
 	for _, c := range b.count {
@@ -76,4 +84,15 @@ func (b *breaches) settle(r *Result) bool {
 		r.Summary += fmt.Sprintf(" That is one of %s anomalies.", thousands(more+1))
 	}
 	return true
+}
+
+// unreadable is the result of a history that cannot be judged.
+func (r Result) unreadable(err error) Result {
+	r.Verdict, r.Summary = Unknown, fmt.Sprintf("The history cannot be judged: %v.", err)
+	return r
+}
+
+// bad is the error of an operation whose value is not what its function takes.
+func bad(o history.Operation, err error) error {
+	return fmt.Errorf("operation %d, %s by process %d: %w", o.Index, o.F, o.Process, err)
 }

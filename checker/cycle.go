@@ -62,19 +62,6 @@ func (p *precedence) circular(way []int32) string {
 	return fmt.Sprintf("%s, and that before %s.", s, p.name(way[0]))
 }
 
-// name is an access in a few words: "process 3's write of 7 to key x".
-func (p *precedence) name(i int32) string {
-	return fmt.Sprintf("process %d's %s", p.h[p.all[i].call].Process, p.what(i))
-}
-
-func (p *precedence) what(i int32) string {
-	x := p.all[i]
-	if x.write {
-		return fmt.Sprintf("write of %s to %s", p.value(x), p.object(x.key))
-	}
-	return fmt.Sprintf("read of %s from %s", p.value(x), p.object(x.key))
-}
-
 // shorten leaves out of a way what only lies between two accesses of the same process.
 func (p *precedence) shorten(way []int32) []int32 {
 	short := way[:1:1]
@@ -103,12 +90,6 @@ func (p *precedence) narrate(way []int32) []string {
 		steps = append(steps, p.tell(way[k], fmt.Sprintf(lead, p.h[p.all[way[k]].call].Process)))
 	}
 	return steps
-}
-
-// tell is an access in a sentence.
-func (p *precedence) tell(i int32, lead string) string {
-	x := p.all[i]
-	return capital(fmt.Sprintf("%son %s, %s.", lead, p.object(x.key), tell(p.operation(x.span))))
 }
 
 // proof tells why each step of a way holds, those first on which others rest.

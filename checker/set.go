@@ -39,6 +39,7 @@ type element struct {
 	acked       int32 // place of the first acknowledgement; never if there is none
 	established int32 // place of the first acknowledgement or of the first list's completion that shows it
 	lastSeen    int   // the last listing that shows it, counted from 1
+	missed      int   // the last listing that began when it was established and misses it, counted from 1
 	final       bool  // it is in the last list of some node
 }
 
@@ -120,6 +121,11 @@ func readSet(h history.History) (*setHistory, error) {
 	if err != nil {
 		return nil, err
 	}
+	return gatherSet(v, all)
+}
+
+// gatherSet takes the operations on one set apart.
+func gatherSet(v view, all []span) (*setHistory, error) {
 	s := &setHistory{view: v, total: len(all), ids: make(map[string]int32), flaws: make(map[string][]flaw)}
 	for _, sp := range all {
 		o := v.operation(sp)
@@ -188,9 +194,8 @@ func (s *setHistory) list(o history.Operation) error {
 	return nil
 }
 
-// compare finds what is wrong in each listing, in the order of their completions.
+// compare finds what is wrong in each listing, in the order of their completions. It takes time in proportion to what was listed.
 func (s *setHistory) compare() {
-	missing := make(map[int32]int) // element -> the last listing that misses it
 	for k, l := range s.listings {
 		for _, id := range l.elements {
 			e := &s.elements[id]
@@ -203,21 +208,40 @@ func (s *setHistory) compare() {
 			e.lastSeen, e.final = k+1, e.final || l.final
 			e.established = min(e.established, int32(l.End))
 		}
-		for id := range s.elements {
-			if e := &s.elements[id]; e.established < int32(l.Index) && e.lastSeen != k+1 && e.add != never {
-				missing[int32(id)] = k
-			}
+	}
+	s.findMissed()
+	for id, e := range s.elements {
+		switch {
+		case e.missed == 0:
+		case e.final:
+			s.flaw(setStale, int32(id), e.missed-1)
+		default:
+			s.flaw(setLost, int32(id), e.missed-1)
 		}
 	}
-	for id := range s.elements {
-		k, ok := missing[int32(id)]
-		switch {
-		case !ok:
-		case s.elements[id].final:
-			s.flaw(setStale, int32(id), k)
-		default:
-			s.flaw(setLost, int32(id), k)
+}
+
+// findMissed finds each element's last miss, going backwards through the listings with those elements that all later ones have.
+func (s *setHistory) findMissed() {
+	there := make([]int32, 0, len(s.elements)) // in all listings behind it that began when it was established
+	for id, e := range s.elements {
+		if e.established != never && e.add != never {
+			there = append(there, int32(id))
 		}
+	}
+	shown := make([]int, len(s.elements)) // the last listing looked at that shows it, counted from 1
+	for k := len(s.listings) - 1; k >= 0; k-- {
+		l := s.listings[k]
+		for _, id := range l.elements {
+			shown[id] = k + 1
+		}
+		there = slices.DeleteFunc(there, func(id int32) bool {
+			e := &s.elements[id]
+			if shown[id] != k+1 && e.established < int32(l.Index) {
+				e.missed = k + 1
+			}
+			return e.missed > 0 || e.established > int32(l.End)
+		})
 	}
 }
 
