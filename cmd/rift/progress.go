@@ -3,10 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"sort"
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"rift/harness"
 )
@@ -42,7 +45,7 @@ func (p *progress) show(s harness.Status) {
 	p.last, p.ops, p.phase = now, total, s.Phase
 	line := p.line(s)
 	if p.live {
-		fmt.Fprintf(p.w, "\r\x1b[K%s", line)
+		fmt.Fprintf(p.w, "\r\x1b[K%s", fit(line, columns(p.w)))
 		p.drawn = true
 		return
 	}
@@ -65,6 +68,27 @@ func (p *progress) line(s harness.Status) string {
 	sort.Strings(faults)
 	return fmt.Sprintf("%-7s%s  %d ok %d fail %d info (%.0f/s)  leader %s  faults: %s",
 		s.Phase, left, s.OK, s.Fail, s.Info, p.rate, leader, orNone(faults))
+}
+
+// fit shortens a line to one that does not wrap, which could not be drawn over.
+func fit(line string, columns int) string {
+	if runes := []rune(line); columns > 1 && len(runes) >= columns {
+		return string(runes[:columns-2]) + "…"
+	}
+	return line
+}
+
+// columns is the width of the terminal that w is; 0 if it is not known.
+func columns(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0
+	}
+	return int(size.Col)
 }
 
 // end leaves the line that was drawn.
