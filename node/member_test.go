@@ -152,7 +152,7 @@ func TestAVoterWithoutItsDataBeginsAnew(t *testing.T) {
 	config.Join = []string{c.configs[leader].HTTPAddr, c.configs[c.others(leader, lost)[0]].HTTPAddr}
 	c.configs[lost] = config
 	n := c.start(lost)
-	if n.stream.admitted.Load() && n.machine.state().cluster == "" {
+	if n.stream.hasAdmission(0) && n.machine.state().cluster == "" {
 		t.Error("it takes part before it was admitted")
 	}
 	c.awaitReady(lost)

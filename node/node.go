@@ -164,7 +164,9 @@ func (n *Node) assemble(host Host, listener net.Listener) (err error) {
 	n.logs = logs
 	logger := raftLogger{logger: n.logger.With("part", "raft")}
 	n.stream = newStream(host, listener, n.identity, 4*n.config.HeartbeatTimeout, n.logger)
-	n.stream.admitted.Store(existing || len(n.config.Join) == 0)
+	if existing || len(n.config.Join) == 0 {
+		n.stream.admit()
+	}
 	n.transport = newTransport(raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: n.stream, MaxPool: 4, Timeout: max(2*n.config.HeartbeatTimeout, 250*time.Millisecond), Logger: logger,
 	}))

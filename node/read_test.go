@@ -139,7 +139,7 @@ func TestHeartbeatsTakeTheMainLoop(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newStream(host, listener, id, testPatience, testLogger(t))
-	s.admitted.Store(true)
+	s.admit()
 	tr := newTransport(raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: s, MaxPool: 1, Timeout: testPatience, Logger: raftLogger{logger: testLogger(t)},
 	}))

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -52,9 +51,10 @@ type stream struct {
 	listener net.Listener
 	identity *identity
 	timeout  time.Duration // for the two lines that open a connection
-	// admitted is false as long as a node without data waits for a leader to take it in. Until then it
-	// takes no part in raft, whatever an old configuration says of it: it may have forgotten its votes.
-	admitted atomic.Bool
+	// admitted is closed once the node takes part in raft. A node without data waits for a leader to take
+	// it in, whatever an old configuration says of it: it may have forgotten its votes.
+	admitted chan struct{}
+	admit    func() // closes admitted, once
 	logger   *slog.Logger
 
 	accepted chan net.Conn
@@ -68,8 +68,9 @@ type stream struct {
 func newStream(host Host, l net.Listener, id *identity, timeout time.Duration, logger *slog.Logger) *stream {
 	s := &stream{
 		host: host, listener: l, identity: id, timeout: timeout, logger: logger,
-		accepted: make(chan net.Conn), closed: make(chan struct{}), open: map[net.Conn]struct{}{},
+		admitted: make(chan struct{}), accepted: make(chan net.Conn), closed: make(chan struct{}), open: map[net.Conn]struct{}{},
 	}
+	s.admit = sync.OnceFunc(func() { close(s.admitted) })
 	s.serving.Add(1)
 	go s.serve()
 	return s
@@ -112,13 +113,13 @@ func (s *stream) greet(conn net.Conn) error {
 		return fmt.Errorf("read hello: %w", err)
 	}
 	own := s.identity.cluster()
-	out := welcome{Cluster: own, ID: s.identity.id, Fresh: !s.admitted.Load()}
+	out := welcome{Cluster: own, ID: s.identity.id, Fresh: !s.hasAdmission(0)}
 	switch {
 	case own != "" && in.Cluster != "" && own != in.Cluster:
 		out.Refused = fmt.Sprintf("this is cluster %q, not %q", own, in.Cluster)
 	case in.Purpose == forAdmit:
-		s.admitted.Store(true)
-	case in.Purpose == forRaft && out.Fresh:
+		s.admit()
+	case in.Purpose == forRaft && !s.hasAdmission(s.timeout/4): // a leader's first messages come before the admission
 		out.Refused = "this node has no data and has not been admitted"
 	}
 	if err := writeLine(tracked, out); err != nil {
@@ -137,6 +138,24 @@ func (s *stream) greet(conn net.Conn) error {
 	case <-s.closed:
 		return net.ErrClosed
 	}
+}
+
+// hasAdmission tells whether the node takes part in raft, and waits for that for a while.
+func (s *stream) hasAdmission(patience time.Duration) bool {
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case <-s.admitted:
+		return true
+	default:
+	}
+	select {
+	case <-s.admitted:
+		return true
+	case <-late.C:
+	case <-s.closed:
+	}
+	return false
 }
 
 // Accept waits for the next connection that is for raft.

@@ -14,6 +14,11 @@ import (
 
 func testStream(t *testing.T, id, cluster string) *stream {
 	t.Helper()
+	return testStreamWithin(t, id, cluster, testPatience)
+}
+
+func testStreamWithin(t *testing.T, id, cluster string, timeout time.Duration) *stream {
+	t.Helper()
 	host := LocalHost()
 	listener, err := host.Listen("127.0.0.1:0")
 	if err != nil {
@@ -23,7 +28,7 @@ func testStream(t *testing.T, id, cluster string) *stream {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newStream(host, listener, identity, testPatience, testLogger(t))
+	s := newStream(host, listener, identity, timeout, testLogger(t))
 	t.Cleanup(func() { s.Close() })
 	return s
 }
@@ -40,7 +45,6 @@ func TestConnectionsBeginWithAHandshake(t *testing.T) {
 		{"ours", forProbe, false},
 		{"", forProbe, false}, // a node that belongs to no cluster yet
 		{"theirs", forProbe, true},
-		{"ours", forRaft, true}, // not admitted yet
 		{"theirs", forAdmit, true},
 		{"ours", forAdmit, false},
 		{"theirs", forRaft, true},
@@ -76,6 +80,35 @@ func TestConnectionsBeginWithAHandshake(t *testing.T) {
 	}
 	if _, err := server.Accept(); err == nil {
 		t.Error("a closed stream accepts")
+	}
+}
+
+// A node without data takes no part in raft before it is admitted; the leader's first messages, which come
+// before that, wait for it.
+func TestConnectionsWaitForTheAdmission(t *testing.T) {
+	client := testStream(t, "n2", "ours")
+	never := testStreamWithin(t, "n1", "ours", 100*time.Millisecond)
+	if _, err := client.Dial(raft.ServerAddress(never.Addr().String()), testPatience); err == nil {
+		t.Error("a node that was not admitted takes part in raft")
+	}
+	server := testStream(t, "n1", "ours")
+	address := server.Addr().String()
+	dialled := make(chan error, 1)
+	go func() {
+		conn, err := client.Dial(raft.ServerAddress(address), testPatience)
+		if err == nil {
+			conn.Close()
+		}
+		dialled <- err
+	}()
+	if _, err := client.ask(context.Background(), address, forAdmit); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.Accept(); err != nil {
+		t.Error(err)
+	}
+	if err := <-dialled; err != nil {
+		t.Error(err)
 	}
 }
 
