@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,7 +36,9 @@ func (Reference) Doc() string {
 }
 
 // Functions are what the client can do.
-func (Reference) Functions() []string { return []string{"read", "write", "cas", "add", "list"} }
+func (Reference) Functions() []string {
+	return append([]string{"read", "write", "cas", "add", "list"}, slices.Sorted(maps.Keys(transactions))...)
+}
 
 // PeerPort is the raft port.
 func (Reference) PeerPort() uint16 { return referenceRaft }

@@ -19,14 +19,21 @@ import (
 // maxAnswer bounds an answer that a client reads, in bytes.
 const maxAnswer = 64 << 20
 
-// setPrefix is where the elements of the set workload are kept, one key each.
-const setPrefix = "set/"
+// setPrefix is where the elements of sets are kept, one key each.
+func setPrefix(set string) string {
+	if set == "" {
+		return "set/"
+	}
+	return "set/" + set + "/"
+}
 
 // referenceClient is one connection to one reference node.
 type referenceClient struct {
 	base  string
 	http  *http.Client
 	reads string // the consistency that reads ask for; empty: linearizable
+
+	optimistic bool // a transaction that reads and writes is two requests: it reads, and then writes if nothing has changed
 }
 
 // Open gives a client; the connection is made by the first call.
@@ -42,7 +49,7 @@ func newReferenceClient(n harness.Node, t history.Test) *referenceClient {
 	return &referenceClient{
 		base:  "http://" + address(n, referenceHTTP),
 		http:  &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, MaxConnsPerHost: 1, DisableCompression: true}},
-		reads: t.Options["consistency"],
+		reads: t.Options["consistency"], optimistic: t.Options["transactions"] == "optimistic",
 	}
 }
 
@@ -63,10 +70,13 @@ func (c *referenceClient) Invoke(ctx context.Context, op history.Op) (json.RawMe
 	case "cas":
 		return c.cas(ctx, op)
 	case "add":
-		_, err := c.do(ctx, http.MethodPut, "/v1/kv/"+url.PathEscape(setPrefix+string(op.Value)), nil, op.Value)
+		_, err := c.do(ctx, http.MethodPut, "/v1/kv/"+url.PathEscape(setPrefix(op.Key)+string(op.Value)), nil, op.Value)
 		return op.Value, err
 	case "list":
-		return c.list(ctx)
+		return c.list(ctx, op.Key)
+	}
+	if f, ok := transactions[op.F]; ok {
+		return f(c, ctx, op)
 	}
 	return nil, fmt.Errorf("function %q is not one of this client's (%w)", op.F, harness.ErrDidNotHappen)
 }
@@ -126,8 +136,8 @@ func (c *referenceClient) cas(ctx context.Context, op history.Op) (json.RawMessa
 	return op.Value, err
 }
 
-func (c *referenceClient) list(ctx context.Context) (json.RawMessage, error) {
-	query := url.Values{"prefix": {setPrefix}}
+func (c *referenceClient) list(ctx context.Context, set string) (json.RawMessage, error) {
+	query := url.Values{"prefix": {setPrefix(set)}}
 	if c.reads != "" {
 		query.Set("consistency", c.reads)
 	}
