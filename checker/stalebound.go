@@ -44,7 +44,7 @@ func (c StaleBound) Check(_ context.Context, h history.History) Result {
 		age := a.h[x.call].Time - a.h[since].Time
 		ages = append(ages, age)
 		if age > c.Bound && b.wants(tooStale) {
-			f.accuse(b, tooStale, int32(i), newer, fmt.Sprintf("%s too old, where at most %s is allowed", lasting(age), lasting(c.Bound)))
+			f.accuse(b, tooStale, int32(i), newer, fmt.Sprintf("it was %.3f s old, where at most %.3f s is allowed", age.Seconds(), c.Bound.Seconds()))
 		}
 	}
 	slices.Sort(ages)

@@ -28,16 +28,19 @@ var register = Workload{
 		groups := max(1, p.Concurrency/workersPerKey)
 		return gen.PerKey(groups, func(i int) gen.Generator { return registerKey(p.Seed, i) })
 	},
-	Final: func(_ Params, keys []string, _ int) gen.Generator {
-		reads := make([]gen.Op, len(keys))
-		for i, key := range keys {
-			reads[i] = gen.Op{F: "read", Key: key}
-		}
-		return gen.UntilOK(finalAttempts, reads...)
-	},
+	Final: readKeys,
 	Checkers: func() []checker.Named {
 		return []checker.Named{{Name: "linearizable", Checker: checker.Linearizable{Model: checker.Register()}}}
 	},
+}
+
+// readKeys reads each key once.
+func readKeys(_ Params, keys []string, _ int) gen.Generator {
+	reads := make([]gen.Op, len(keys))
+	for i, key := range keys {
+		reads[i] = gen.Op{F: "read", Key: key}
+	}
+	return gen.UntilOK(finalAttempts, reads...)
 }
 
 // registerKey is the operations on the i-th register: half reads, a quarter writes, a quarter cas.

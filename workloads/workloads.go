@@ -33,4 +33,8 @@ type Workload struct {
 }
 
 // All are the workloads, in the order in which they are listed.
-var All = []Workload{register, set}
+var All = []Workload{
+	register, set, setFull, counter, queue, lock, uniqueIDs, durability,
+	listAppend, rwRegister, bank, longFork, writeSkew,
+	sequential, causal, sessions, prefix, staleBound,
+}
