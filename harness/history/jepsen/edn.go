@@ -1,6 +1,8 @@
 package jepsen
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,34 +19,67 @@ import (
 // nemesis is the process number of Jepsen's nemesis.
 const nemesis = -1
 
-// ReadEDN reads a history of maps, one after the other or all in one vector or list. Fields other than process,
-// type, f, value, node, time and error are ignored. An operation without a time comes a microsecond after the one before.
-func ReadEDN(in io.Reader, o Options) (history.History, error) {
-	r := reader{Options: o}
-	d := edn.NewDecoder(in)
+// EachEDN hands on the operations of a history of maps, one after the other or all in one vector or list, up to the first that is
+// damaged. Fields other than process, type, f, value, node, time and error are ignored. An operation without a time comes a microsecond after the
+// one before. Where no operation has a process, each invocation is a new one's and a completion belongs to the invocation before.
+// An error is one of in or of take.
+func EachEDN(in io.Reader, o Options, take func(history.Op) error) (history.Damage, error) {
+	s := sequence{Options: o, take: take}
+	f := forms{in: bufio.NewReaderSize(in, 1<<16), line: 1}
+	var d decoder
 	for {
-		var form any
-		err := d.Decode(&form)
+		line, err := f.next()
 		if errors.Is(err, io.EOF) {
-			return r.h, nil
+			return history.Damage{}, nil
+		}
+		if err == nil {
+			err = d.each(f.text, s.add)
+		}
+		if s.refused != nil {
+			return history.Damage{}, s.refused
 		}
 		if err != nil {
-			return r.h, fmt.Errorf("read EDN after operation %d: %w", len(r.h), err)
-		}
-		all, ok := untag(form).([]any)
-		if !ok {
-			all = []any{form}
-		}
-		for _, form := range all {
-			e, timed, err := operation(form)
-			if err == nil {
-				err = r.add(e, timed)
-			}
-			if err != nil {
-				return r.h, fmt.Errorf("read EDN: operation %d: %w", len(r.h), err)
-			}
+			return damaged(line, err, io.MultiReader(bytes.NewReader(f.text), f.in))
 		}
 	}
+}
+
+// decoder reads forms. The zero value is ready.
+type decoder struct {
+	text      bytes.Reader
+	buffer    *bufio.Reader
+	begun     bool
+	anonymous bool // the operations have no process
+	processes int  // that were made up
+}
+
+// each hands on the operations in a form: one map, or a tagged collection of them. A form that is discarded (#_) has none.
+func (d *decoder) each(text []byte, add func(e history.Op, timed bool) error) error {
+	d.text.Reset(text)
+	if d.buffer == nil {
+		d.buffer = bufio.NewReader(&d.text) // large enough for the EDN decoder to take it as it is
+	}
+	d.buffer.Reset(&d.text)
+	var form any
+	if err := edn.NewDecoder(d.buffer).Decode(&form); errors.Is(err, io.EOF) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	all, ok := untag(form).([]any)
+	if !ok {
+		all = []any{form}
+	}
+	for _, form := range all {
+		e, timed, err := d.operation(form)
+		if err == nil {
+			err = add(e, timed)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // untag takes the tag off a form such as #jepsen.history.Op{...}.
@@ -55,17 +90,17 @@ func untag(form any) any {
 	return form
 }
 
-func operation(form any) (e history.Op, timed bool, err error) {
+func (d *decoder) operation(form any) (e history.Op, timed bool, err error) {
 	fields, ok := untag(form).(map[any]any)
 	if !ok {
 		return e, false, fmt.Errorf("%.60v given, a map allowed", form)
 	}
 	field := func(name string) any { return untag(fields[edn.Keyword(name)]) }
-	if e.Process, err = process(field("process")); err != nil {
-		return e, false, err
-	}
 	kind, _ := field("type").(edn.Keyword)
 	if e.Type, err = history.ParseType(string(kind)); err != nil {
+		return e, false, err
+	}
+	if e.Process, err = d.process(field("process"), e.Type); err != nil {
 		return e, false, err
 	}
 	if e.F = name(field("f")); e.F == "" {
@@ -88,14 +123,23 @@ func operation(form any) (e history.Op, timed bool, err error) {
 }
 
 // process gives the process's number; names such as :nemesis stand for the nemesis.
-func process(form any) (int, error) {
+func (d *decoder) process(form any, t history.Type) (int, error) {
+	if !d.begun {
+		d.begun, d.anonymous = true, form == nil && t == history.Invoke
+	}
 	switch p := form.(type) {
 	case int64:
 		return int(p), nil
 	case edn.Keyword:
 		return nemesis, nil
 	case nil:
-		return 0, errors.New("process: none given, a number or :nemesis allowed")
+		if !d.anonymous {
+			return 0, errors.New("process: none given, a number or :nemesis allowed")
+		}
+		if t == history.Invoke {
+			d.processes++
+		}
+		return d.processes - 1, nil
 	}
 	return 0, fmt.Errorf("process: %v given, a number or :nemesis allowed", form)
 }

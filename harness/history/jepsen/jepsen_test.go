@@ -2,7 +2,9 @@ package jepsen
 
 import (
 	"bytes"
+	"errors"
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,23 +70,79 @@ func TestIndependent(t *testing.T) {
 	}
 }
 
-func TestBadInput(t *testing.T) {
-	for in, want := range map[string]string{
-		`{:process 0 :type :invoke :f :read`:                     "after operation 0",
-		`{:process 0 :type :maybe :f :read}`:                     "type: \"maybe\" given",
-		`{:process 1.5 :type :ok :f :read}`:                      "process: 1.5 given",
-		`{:type :ok :f :read}`:                                   "process: none given",
-		`[1 2]`:                                                  "a map allowed",
-		"INFO jepsen.util - 0 :ok :read [1":                      "line 1: value",
-		`{:process 0 :type :ok :f :read :value 3}` + "\n{":       "after operation 1",
-		`{:process 0 :type :ok :f :read :value #inst "2026-13"}`: "operation 0",
+// collect gives what stands before the damage.
+func collect(each func(io.Reader, Options, func(history.Op) error) (history.Damage, error), in string, o Options) (h history.History, d history.Damage, err error) {
+	d, err = each(strings.NewReader(in), o, func(e history.Op) error {
+		h = append(h, e)
+		return nil
+	})
+	return h, d, err
+}
+
+func TestDamageEndsTheHistoryAndIsCounted(t *testing.T) {
+	const op = "{:process 0 :type :invoke :f :read}"
+	for _, c := range []struct {
+		in                   string
+		whole, line, dropped int
+		reason               string
+	}{
+		{op + "\n" + op[:20], 1, 2, 1, "middle of an operation"},
+		{"[" + op + "\n" + op + "\n\n", 2, 4, 1, "before the bracket"},
+		{op + "\n\n{:process 0 :type :maybe :f :read}\n" + op + "\n\n" + op, 1, 3, 3, "type: \"maybe\" given"},
+		{"; one\n{:process 1.5\n :type :ok :f :read}\n" + op, 0, 2, 3, "process: 1.5 given"},
+		{"{:type :ok :f :read}", 0, 1, 1, "process: none given"},
+		{"[1 2]", 0, 1, 1, "a map allowed"},
+		{op + "]", 1, 1, 1, "not opened"},
+		{op + " {:process 0 :type :ok :f :read :value #inst \"2026-13\"}", 1, 1, 1, "parsing time"},
+		{"#_{:process x} " + op + "#_ 7\n(" + op + ")", 2, 0, 0, ""},
+		{"; nothing", 0, 0, 0, ""},
 	} {
-		if _, err := Read(strings.NewReader(in), Options{}); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", in, err)
+		h, d, err := collect(EachEDN, c.in, Options{})
+		if err != nil || len(h) != c.whole || d.Line != c.line || d.Dropped != c.dropped || !strings.Contains(d.Reason, c.reason) {
+			t.Errorf("%s: %d operations, %+v, %v", c.in, len(h), d, err)
 		}
+	}
+	for _, c := range []struct {
+		in                   string
+		whole, line, dropped int
+		reason               string
+	}{
+		{"0 :ok :read [1\nother\n0 :ok :read 1\n", 0, 1, 3, "No more tokens"},
+		{"0 :invoke :read\r\n0 :ok :read 15\r\nend", 2, 0, 0, ""},
+		{"0 :invoke :read nil\n0 :ok :read 1", 1, 2, 1, "not ended"},
+	} {
+		h, d, err := collect(EachLogged, c.in, Options{})
+		if err != nil || len(h) != c.whole || d.Line != c.line || d.Dropped != c.dropped || !strings.Contains(d.Reason, c.reason) {
+			t.Errorf("%s: %d operations, %+v, %v", c.in, len(h), d, err)
+		}
+	}
+}
+
+func TestReadNamesTheLineOfTheDamage(t *testing.T) {
+	h, err := Read(strings.NewReader("{:process 0 :type :ok :f :read :value 3}\n{"), Options{})
+	if len(h) != 1 || err == nil || !strings.Contains(err.Error(), "line 2: ") {
+		t.Errorf("%v, %v", h, err)
 	}
 	if _, err := Read(strings.NewReader(`{:process 0 :type :ok :f :read :value 3}`), Options{Independent: true}); err == nil {
 		t.Error("3 is not [key value]")
+	}
+}
+
+func TestATakerThatRefusesEndsTheReading(t *testing.T) {
+	full := errors.New("the disk is full")
+	refuse := func(history.Op) error { return full }
+	if _, err := EachEDN(strings.NewReader("{:process 0 :type :ok :f :read} {"), Options{}, refuse); !errors.Is(err, full) {
+		t.Errorf("EDN: %v", err)
+	}
+	if _, err := EachLogged(strings.NewReader("0 :ok :read\n"), Options{}, refuse); !errors.Is(err, full) {
+		t.Errorf("log: %v", err)
+	}
+}
+
+func TestOperationsWithoutProcessesArePairedAsTheyStand(t *testing.T) {
+	h, _, _ := collect(EachEDN, "{:type :invoke} {:type :ok} {:type :invoke} {:type :info}", Options{})
+	if ops, err := h.Operations(); err != nil || len(ops) != 2 || ops[0].Process == ops[1].Process {
+		t.Errorf("%+v, %v", ops, err)
 	}
 }
 
@@ -107,13 +165,35 @@ func TestWrite(t *testing.T) {
 		if err := Write(&b, h); err != nil {
 			t.Fatal(err)
 		}
-		back, err := ReadEDN(bytes.NewReader(b.Bytes()), Options{Independent: h[0].Key != ""})
+		back, err := Read(bytes.NewReader(b.Bytes()), Options{Independent: h[0].Key != ""})
 		if err != nil {
 			t.Fatalf("%v in:\n%s", err, b.String())
 		}
 		if got := text(t, back); got != lines {
 			t.Errorf("wrote:\n%s\nread:\n%s", b.String(), got)
 		}
+	}
+}
+
+// TestWriteFollowsJepsensConventions: completions carry their argument, faults are :info, and what cannot be a keyword is refused.
+func TestWriteFollowsJepsensConventions(t *testing.T) {
+	var b bytes.Buffer
+	if err := Write(&b, history.History{
+		{Process: 0, Type: history.Invoke, F: "write", Value: []byte(`36893488147419103232`)},
+		{Process: -2, Type: history.Invoke, F: "kill"},
+		{Process: 0, Type: history.OK, F: "write"},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	const want = `{:index 0, :time 0, :process 0, :type :invoke, :f :write, :value 36893488147419103232N}
+{:index 1, :time 0, :process :nemesis, :type :info, :f :kill, :value nil}
+{:index 2, :time 0, :process 0, :type :ok, :f :write, :value 36893488147419103232N}
+`
+	if b.String() != want {
+		t.Errorf("got:\n%s\nwant:\n%s", b.String(), want)
+	}
+	if err := Write(&b, history.History{{Type: history.Invoke, F: "read it"}}); err == nil || !strings.Contains(err.Error(), `f: "read it" given`) {
+		t.Error(err)
 	}
 }
 
@@ -128,16 +208,17 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(`({:process 0 :type :ok :f :r :value #{1 nil [2 {:a \x}]}})`), true)
 	f.Fuzz(func(t *testing.T, in []byte, independent bool) {
 		h, err := Read(bytes.NewReader(in), Options{Independent: independent})
-		if err != nil {
-			return
-		}
 		for i, o := range h {
 			if o.Index != i || o.Type == 0 {
 				t.Fatalf("event %d: %+v", i, o)
 			}
 		}
-		if err := Write(&bytes.Buffer{}, h); err != nil {
-			t.Fatal(err)
+		var b bytes.Buffer
+		if err != nil || Write(&b, h) != nil {
+			return
+		}
+		if back, err := Read(bytes.NewReader(b.Bytes()), Options{}); err != nil || len(back) != len(h) {
+			t.Fatalf("%d of %d events came back, %v, from:\n%s", len(back), len(h), err, b.String())
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"sort"
 	"strconv"
 	"strings"
@@ -12,24 +13,64 @@ import (
 	"rift/harness/history"
 )
 
-// Write writes a history as EDN that Jepsen's own tools read: one map a line, functions as keywords, faults by the process
-// :nemesis. A key is put in front of the value, [key value], as jepsen.independent does. The strings at the head of
-// a transaction's operations ("append", "r", "w") become keywords.
-func Write(w io.Writer, h history.History) error {
-	var line bytes.Buffer
-	for i := range h {
-		line.Reset()
-		if err := writeOp(&line, &h[i], i); err != nil {
-			return fmt.Errorf("write EDN: operation %d: %w", i, err)
+// Writer writes a history as EDN that Jepsen's own tools read: one map a line, functions as keywords. A key is put in front of
+// the value, [key value], as jepsen.independent does. The strings at the head of a transaction's operations ("append", "r", "w") become
+// keywords. A completion without a value gets its invocation's, since those tools look for the argument there. Whatever a fault
+// does is an :info by the process :nemesis, as Jepsen's histories demand.
+type Writer struct {
+	out  io.Writer
+	n    int                     // events so far
+	args map[int]json.RawMessage // of the clients' open operations, by process
+	line bytes.Buffer
+}
+
+// NewWriter writes to out, an operation at a time: let it be buffered.
+func NewWriter(out io.Writer) *Writer {
+	return &Writer{out: out, args: make(map[int]json.RawMessage)}
+}
+
+// Write writes one event. The error names the event and the field that EDN cannot say.
+func (w *Writer) Write(o history.Op) error {
+	switch {
+	case o.Nemesis():
+		o.Type = history.Info
+	case o.Type == history.Invoke:
+		w.args[o.Process] = o.Value
+	default:
+		if len(o.Value) == 0 {
+			o.Value = w.args[o.Process]
 		}
-		if _, err := w.Write(line.Bytes()); err != nil {
-			return fmt.Errorf("write EDN: %w", err)
+		delete(w.args, o.Process)
+	}
+	w.line.Reset()
+	if err := writeOp(&w.line, &o, w.n); err != nil {
+		return fmt.Errorf("write EDN: operation %d: %w", w.n, err)
+	}
+	w.n++
+	if _, err := w.out.Write(w.line.Bytes()); err != nil {
+		return fmt.Errorf("write EDN: %w", err)
+	}
+	return nil
+}
+
+// Write writes a whole history; see Writer.
+func Write(out io.Writer, h history.History) error {
+	w := NewWriter(out)
+	for _, o := range h {
+		if err := w.Write(o); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+// symbol is what may stand behind a keyword's colon.
+var symbol = regexp.MustCompile(`^[\p{L}*!_?$%&=<>][\p{L}\p{N}*!_?$%&=<>+.-]*(/[\p{L}*!_?$%&=<>][\p{L}\p{N}*!_?$%&=<>+.-]*)?$`)
+
 func writeOp(b *bytes.Buffer, o *history.Op, index int) error {
+	if !symbol.MatchString(o.F) {
+		return fmt.Errorf("f: %q given, a name that can be a keyword allowed", o.F)
+	}
 	process := strconv.Itoa(o.Process)
 	if o.Nemesis() {
 		process = ":nemesis"
@@ -103,8 +144,13 @@ func writeValue(b *bytes.Buffer, value any, txn bool) {
 			writeValue(b, v[k], false)
 		}
 		b.WriteByte('}')
+	case json.Number:
+		b.WriteString(v.String())
+		if _, err := v.Int64(); err != nil && !strings.ContainsAny(v.String(), ".eE") {
+			b.WriteByte('N') // beyond 64 bits
+		}
 	default:
-		fmt.Fprint(b, v) // a number or a truth value
+		fmt.Fprint(b, v) // a truth value
 	}
 }
 
@@ -112,7 +158,7 @@ func writeValue(b *bytes.Buffer, value any, txn bool) {
 func writeMicro(b *bytes.Buffer, op []any) {
 	b.WriteByte('[')
 	for i, part := range op {
-		if name, ok := part.(string); ok && i == 0 && !strings.ContainsAny(name, " \"\\") && name != "" {
+		if name, ok := part.(string); ok && i == 0 && symbol.MatchString(name) {
 			b.WriteString(":" + name)
 			continue
 		}
