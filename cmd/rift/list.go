@@ -41,6 +41,10 @@ func list(out io.Writer) error {
 			fmt.Fprintf(w, "    --bug %s\t%s, %s\t%s\n", b.Name, b.Workload, faultsOf(b), b.Doc)
 		}
 	}
+	fmt.Fprintln(w, "\nHISTORIES\toptions\t(rift check --workload NAME FILE)")
+	for _, p := range promises {
+		fmt.Fprintf(w, "  %s\t%s\t%s\n", p.name, p.options(), p.doc)
+	}
 	return w.Flush()
 }
 
