@@ -173,7 +173,7 @@ func overwritten(c cause, x history.Operation, v string, writers, before, later 
 		ops = append(ops, first, writers[len(writers)-1])
 	}
 	all := append(slices.Clone(before), later...)
-	a := anomalyOf(blame(*b, x, newer, all), ops,
+	a := anomalyOf(blame(*b, x, all), ops,
 		"%s; the %s began %s after %s.", c.answered(x, v), x.F, lasting(x.Invoked-b.Completed), did)
 	switch a.Kind {
 	case lostWrite:
@@ -212,7 +212,7 @@ func established(v string, writers, before []history.Operation) (first history.O
 }
 
 // blame names the anomaly: b showed that there were newer values, and then x saw the older one.
-func blame(b, x history.Operation, newer map[string]bool, all []history.Operation) string {
+func blame(b, x history.Operation, all []history.Operation) string {
 	if b.F == "read" {
 		u, _ := after(b)
 		if w, _ := writersOf(u, all); !slices.ContainsFunc(w, func(o history.Operation) bool { return o.Type == history.OK }) {
@@ -221,17 +221,22 @@ func blame(b, x history.Operation, newer map[string]bool, all []history.Operatio
 		return staleRead
 	}
 	v, _ := seen(x)
-	stale := 0 // how many saw the older value although there was a newer one
+	stale := 0 // how many others saw the older value although there was a newer one
 	for _, o := range all {
-		was, ok := seen(o)
-		if ok && newer[was] {
-			return staleRead
+		if o.Index == b.Index || o.Index == x.Index {
+			continue
 		}
-		if ok && was == v && o.Index > b.End {
+		if o.F != "read" && o.Type != history.Fail && o.End > b.Index {
+			return staleRead // perhaps it overwrote what b wrote: nobody needs to have lost anything
+		}
+		if was, ok := seen(o); ok && o.Index > b.End {
+			if was != v {
+				return staleRead
+			}
 			stale++
 		}
 	}
-	if x.F == "cas" || stale > 1 {
+	if x.F == "cas" || stale > 0 {
 		return lostWrite
 	}
 	return staleRead
