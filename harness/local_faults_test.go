@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -124,6 +125,8 @@ func checkFaultsBite(t *testing.T, hosts Hosts, tag, program string) {
 		{Kind: "pause", Target: nemesis.Majority},
 		{Kind: "partition", Target: nemesis.Ring},
 		{Kind: "partition", Target: nemesis.IsolateLeader},
+		{Kind: "delay", Target: nemesis.Leader, Args: map[string]string{"delay": "20ms", "jitter": "5ms"}},
+		{Kind: "loss", Target: nemesis.Pair, Args: map[string]string{"share": "0.3"}},
 	} {
 		p.ID = id + 1
 		kind, err := nemesis.Find(p.Kind)
@@ -142,11 +145,27 @@ func checkFaultsBite(t *testing.T, hosts Hosts, tag, program string) {
 		if err != nil || !e.Proven {
 			t.Errorf("%s: inject: %+v, error %v", p, e, err)
 		}
+		if r, ok := fault.(nemesis.Reapplier); ok {
+			checkReapplied(t, hosts, c, r, e.Nodes[0])
+		}
 		e, err = fault.Heal(t.Context(), c)
 		t.Logf("%s: %s", p, e.Summary)
 		if err != nil || !e.Proven {
 			t.Errorf("%s: heal: %+v, error %v", p, e, err)
 		}
+	}
+}
+
+// checkReapplied restarts a node that a fault has hit.
+func checkReapplied(t *testing.T, hosts Hosts, c *Cluster, r nemesis.Reapplier, node string) {
+	t.Helper()
+	if err := errors.Join(hosts.Kill(t.Context(), node), hosts.Start(t.Context(), node)); err != nil {
+		t.Fatal(err)
+	}
+	e, hit, err := r.Reapply(t.Context(), c, node)
+	t.Log(e.Summary)
+	if err != nil || !hit || !e.Proven {
+		t.Errorf("reapply on %s: %+v, hit %t, error %v", node, e, hit, err)
 	}
 }
 

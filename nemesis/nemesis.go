@@ -87,6 +87,8 @@ var Kinds = []Kind{
 	killKind,
 	pauseKind,
 	partitionKind,
+	delayKind,
+	lossKind,
 	clockKind,
 }
 

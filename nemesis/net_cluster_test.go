@@ -50,26 +50,57 @@ func newNetCluster(t *testing.T, n int) *netCluster {
 	for i := range n {
 		node := fmt.Sprintf("n%d", i+1)
 		c.nodes = append(c.nodes, node)
-		check(t, netspace.Create(namespaceOf(node)))
 		t.Cleanup(func() { check(t, netspace.Remove(namespaceOf(node))) })
-		namespace, err := os.Open(netspace.Path(namespaceOf(node)))
-		check(t, err)
-		check(t, netlink.LinkAdd(&netlink.Veth{
-			LinkAttrs: netlink.LinkAttrs{Name: netTag + node, MasterIndex: bridge.Index},
-			PeerName:  "eth0", PeerNamespace: netlink.NsFd(int(namespace.Fd())),
-		}))
-		namespace.Close()
-		checkUp(t, netTag+node, "")
-		c.inside(node, func() error {
-			_ = os.WriteFile("/proc/sys/net/ipv6/conf/all/disable_ipv6", []byte("1"), 0) // not there without IPv6
-			checkUp(t, "eth0", fmt.Sprintf("198.18.0.%d/24", 11+i))
-			return nil
-		})
+		c.connect(node)
 	}
 	if a, err := awaitAnswers(t.Context(), c, pairs(c.nodes)); err != nil || a != (answers{n * (n - 1) / 2, n * (n - 1) / 2}) {
 		t.Fatalf("the nodes do not reach each other: %+v, error %v", a, err)
 	}
 	return c
+}
+
+// connect gives a node a namespace, and joins it to the bridge.
+func (c *netCluster) connect(node string) {
+	t := c.t
+	t.Helper()
+	bridge, err := netlink.LinkByName(netTag)
+	check(t, err)
+	check(t, netspace.Create(namespaceOf(node)))
+	namespace, err := os.Open(netspace.Path(namespaceOf(node)))
+	check(t, err)
+	defer namespace.Close()
+	check(t, netlink.LinkAdd(&netlink.Veth{
+		LinkAttrs: netlink.LinkAttrs{Name: netTag + node, MasterIndex: bridge.Attrs().Index},
+		PeerName:  "eth0", PeerNamespace: netlink.NsFd(int(namespace.Fd())),
+	}))
+	checkUp(t, netTag+node, "")
+	c.inside(node, func() error {
+		_ = os.WriteFile("/proc/sys/net/ipv6/conf/all/disable_ipv6", []byte("1"), 0) // not there without IPv6
+		checkUp(t, "eth0", c.Peer(node).Addr().String()+"/24")
+		return nil
+	})
+}
+
+// renew gives a node a new namespace in the place of its old one, as a container engine does with a restart.
+func (c *netCluster) renew(node string) {
+	c.t.Helper()
+	old, err := netlink.LinkByName(netTag + node)
+	check(c.t, err)
+	check(c.t, netlink.LinkDel(old))
+	check(c.t, netspace.Remove(namespaceOf(node)))
+	c.connect(node)
+	for _, other := range c.nodes { // their neighbour's hardware address is another one now
+		c.inside(other, func() error {
+			eth0, err := netlink.LinkByName("eth0")
+			if err != nil {
+				return err
+			}
+			return errors.Join(netlink.LinkSetARPOff(eth0), netlink.LinkSetARPOn(eth0))
+		})
+	}
+	if a, err := awaitAnswers(c.t.Context(), c, pairs(c.nodes)); err != nil || a.probed != a.answered {
+		c.t.Fatalf("the nodes do not reach each other: %+v, error %v", a, err)
+	}
 }
 
 func namespaceOf(node string) string { return fmt.Sprintf("nemesis-test-%d-%s", os.Getpid(), node) }

@@ -10,7 +10,6 @@ import (
 
 	"rift/harness/history"
 	"rift/nemesis/netfilter"
-	"rift/nemesis/netspace"
 )
 
 var partitionKind = Kind{
@@ -57,7 +56,7 @@ func newPartition(p history.PlannedFault) (Fault, error) {
 	}
 	if given, ok := p.Args[argLinks]; ok {
 		var err error
-		if f.named, err = parseLinks(given); err != nil {
+		if f.named, err = parseLinks(p.Kind, given); err != nil {
 			return nil, err
 		}
 	}
@@ -73,20 +72,7 @@ func ablePartition(c Cluster) error {
 	if err := cut.Close(); err != nil {
 		return err
 	}
-	for _, node := range c.Nodes() {
-		h, up := c.Host(node)
-		if !up {
-			continue
-		}
-		devices, err := netspace.IPv6Devices(h.NetNS)
-		if err != nil {
-			return fmt.Errorf("look for IPv6 on %s: %w", node, err)
-		}
-		if len(devices) > 0 {
-			return fmt.Errorf("only IPv4 can be cut, and %s has IPv6 on %v: turn it off in the nodes' network", node, devices)
-		}
-	}
-	return nil
+	return withoutIPv6(c)
 }
 
 type partition struct {
@@ -128,37 +114,14 @@ func (p *partition) Inject(ctx context.Context, c Cluster, r *rand.Rand) (histor
 	return e, nil
 }
 
-// choose finds out which links are to be cut. Nodes that run come first in the order that a shape is made from, so that they play the parts
-// that matter.
+// choose finds out which links are to be cut.
 func (p *partition) choose(ctx context.Context, c Cluster, r *rand.Rand) (cutting, error) {
-	nodes := c.Nodes()
 	if p.named != nil {
-		for _, l := range p.named {
-			for _, node := range l {
-				if !slices.Contains(nodes, node) {
-					return cutting{}, UnknownError{Field: "argument links of partition", Given: node, Allowed: nodes}
-				}
-			}
-		}
-		return namedLinks(p.named), nil
+		return namedLinks(p.named), knownNodes(c, p.planned.Kind, p.named)
 	}
-	var up, down []string
-	for _, i := range r.Perm(len(nodes)) {
-		if _, runs := c.Host(nodes[i]); runs {
-			up = append(up, nodes[i])
-		} else {
-			down = append(down, nodes[i])
-		}
-	}
-	order := append(up, down...)
-	if p.planned.Target == IsolateLeader {
-		asking, cancel := context.WithTimeout(ctx, leaderWait)
-		defer cancel()
-		leader, err := c.Leader(asking)
-		if err != nil {
-			return cutting{}, fmt.Errorf("ask who leads: %w", err)
-		}
-		order = append([]string{leader}, slices.DeleteFunc(order, func(n string) bool { return n == leader })...)
+	order, err := casting(ctx, c, p.planned.Target == IsolateLeader, r)
+	if err != nil {
+		return cutting{}, err
 	}
 	if len(order) < 2 {
 		return cutting{}, nil

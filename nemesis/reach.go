@@ -2,6 +2,7 @@ package nemesis
 
 import (
 	"context"
+	"fmt"
 
 	"rift/nemesis/netfilter"
 	"rift/nemesis/netspace"
@@ -70,6 +71,24 @@ func pairs(nodes []string) []link {
 		}
 	}
 	return links
+}
+
+// withoutIPv6 refuses nodes that have IPv6, on which they would talk past faults of the network.
+func withoutIPv6(c Cluster) error {
+	for _, node := range c.Nodes() {
+		h, up := c.Host(node)
+		if !up {
+			continue
+		}
+		devices, err := netspace.IPv6Devices(h.NetNS)
+		if err != nil {
+			return fmt.Errorf("look for IPv6 on %s: %w", node, err)
+		}
+		if len(devices) > 0 {
+			return fmt.Errorf("only IPv4 can be cut, and %s has IPv6 on %v: turn it off in the nodes' network", node, devices)
+		}
+	}
+	return nil
 }
 
 func address(c Cluster, l link) netfilter.Link {

@@ -1,6 +1,7 @@
 package nemesis
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -147,19 +148,57 @@ func namedLinks(links []link) cutting {
 	return c
 }
 
-// parseLinks reads what argument links gives: "n1>n2 n2>n1", each link once.
-func parseLinks(given string) ([]link, error) {
+// casting draws the order of nodes that a shape is made from. Those that run come first, so that they play the parts that matter; the leader comes
+// before them if it is wanted.
+func casting(ctx context.Context, c Cluster, leaderFirst bool, r *rand.Rand) ([]string, error) {
+	nodes := c.Nodes()
+	var up, down []string
+	for _, i := range r.Perm(len(nodes)) {
+		if _, runs := c.Host(nodes[i]); runs {
+			up = append(up, nodes[i])
+		} else {
+			down = append(down, nodes[i])
+		}
+	}
+	order := append(up, down...)
+	if !leaderFirst {
+		return order, nil
+	}
+	asking, cancel := context.WithTimeout(ctx, leaderWait)
+	defer cancel()
+	leader, err := c.Leader(asking)
+	if err != nil {
+		return nil, fmt.Errorf("ask who leads: %w", err)
+	}
+	return append([]string{leader}, slices.DeleteFunc(order, func(n string) bool { return n == leader })...), nil
+}
+
+// knownNodes refuses links of a planned fault between nodes that the cluster does not have.
+func knownNodes(c Cluster, kind string, links []link) error {
+	nodes := c.Nodes()
+	for _, l := range links {
+		for _, node := range l {
+			if !slices.Contains(nodes, node) {
+				return UnknownError{Field: "argument links of " + kind, Given: node, Allowed: nodes}
+			}
+		}
+	}
+	return nil
+}
+
+// parseLinks reads what argument links of a kind gives: "n1>n2 n2>n1", each link once.
+func parseLinks(kind, given string) ([]link, error) {
 	var links []link
 	for _, word := range strings.Fields(given) {
 		from, to, ok := strings.Cut(word, ">")
 		l := link{from, to}
 		if !ok || from == "" || to == "" || from == to || slices.Contains(links, l) {
-			return nil, fmt.Errorf("argument links of partition: %q given, links such as n1>n2 allowed, with spaces between, each once", word)
+			return nil, fmt.Errorf("argument links of %s: %q given, links such as n1>n2 allowed, with spaces between, each once", kind, word)
 		}
 		links = append(links, l)
 	}
 	if len(links) == 0 {
-		return nil, fmt.Errorf("argument links of partition: %q given, at least one link such as n1>n2 is needed", given)
+		return nil, fmt.Errorf("argument links of %s: %q given, at least one link such as n1>n2 is needed", kind, given)
 	}
 	return links, nil
 }

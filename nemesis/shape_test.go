@@ -165,7 +165,7 @@ func FuzzParseLinks(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, given string) {
-		links, err := parseLinks(given)
+		links, err := parseLinks("partition", given)
 		if (err == nil) != (len(links) > 0) {
 			t.Fatalf("%q: %v, error %v", given, links, err)
 		}
@@ -174,7 +174,7 @@ func FuzzParseLinks(f *testing.F) {
 			again += l[0] + ">" + l[1] + " "
 		}
 		if len(links) > 0 {
-			if back, err := parseLinks(again); err != nil || !slices.Equal(back, links) {
+			if back, err := parseLinks("partition", again); err != nil || !slices.Equal(back, links) {
 				t.Fatalf("%q reads as %v, and that as %v, error %v", given, links, back, err)
 			}
 		}

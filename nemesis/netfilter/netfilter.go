@@ -17,7 +17,6 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -41,18 +40,12 @@ func NewCut(name string, links []Link) (*Cut, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cut links: %w", err)
 	}
-	var socket *netlink.Conn
-	conn, err := nftables.New(nftables.AsLasting(), nftables.WithSockOptions(func(c *netlink.Conn) error {
-		socket = c
-		return nil
-	}))
+	t := table(name)
+	conn, err := NewOwned(t)
 	if err != nil {
-		return nil, fmt.Errorf("cut links: talk to nftables: %w", err)
+		return nil, fmt.Errorf("cut links: %w", err)
 	}
-	c := &Cut{table: table(name), conn: conn}
-	if err := createOwned(socket, name); err != nil {
-		return nil, errors.Join(fmt.Errorf("cut links: make table %s: %w", name, err), conn.CloseLasting())
-	}
+	c := &Cut{table: t, conn: conn}
 	if err := c.fill(elements); err != nil {
 		return nil, errors.Join(fmt.Errorf("cut links: fill table %s: %w", name, err), c.Close())
 	}
@@ -61,33 +54,6 @@ func NewCut(name string, links []Link) (*Cut, error) {
 
 func table(name string) *nftables.Table {
 	return &nftables.Table{Name: name, Family: nftables.TableFamilyBridge}
-}
-
-// createOwned makes an empty table that belongs to the socket. It is written out by hand because google/nftables v0.3.0 sends no flags with
-// a new table.
-func createOwned(socket *netlink.Conn, name string) error {
-	const owner = 2 // NFT_TABLE_F_OWNER
-	attributes, err := netlink.MarshalAttributes([]netlink.Attribute{
-		{Type: unix.NFTA_TABLE_NAME, Data: append([]byte(name), 0)},
-		{Type: unix.NFTA_TABLE_FLAGS, Data: binary.BigEndian.AppendUint32(nil, owner)},
-	})
-	if err != nil {
-		return err
-	}
-	message := func(kind netlink.HeaderType, flags netlink.HeaderFlags, family byte, resource uint16, data []byte) netlink.Message {
-		header := binary.BigEndian.AppendUint16([]byte{family, unix.NFNETLINK_V0}, resource)
-		return netlink.Message{Header: netlink.Header{Type: kind, Flags: netlink.Request | flags}, Data: append(header, data...)}
-	}
-	const newTable = unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_NEWTABLE
-	_, err = socket.SendMessages([]netlink.Message{
-		message(unix.NFNL_MSG_BATCH_BEGIN, 0, 0, unix.NFNL_SUBSYS_NFTABLES, nil),
-		message(newTable, netlink.Acknowledge|netlink.Create|netlink.Excl, unix.NFPROTO_BRIDGE, 0, attributes),
-		message(unix.NFNL_MSG_BATCH_END, 0, 0, unix.NFNL_SUBSYS_NFTABLES, nil),
-	})
-	if err == nil {
-		_, err = socket.Receive()
-	}
-	return err
 }
 
 // fill puts the set of links and the rule that drops what is in it into the table, in one transaction:

@@ -1,0 +1,353 @@
+package nemesis
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"rift/harness/history"
+	"rift/nemesis/netfilter"
+	"rift/nemesis/netspace"
+	"rift/nemesis/packets"
+)
+
+// Pair is the target of a fault on the two links between any two nodes.
+const Pair = "pair"
+
+// LinkTargets are the targets of faults on packets. A node stands for all links between it and the others, both ways.
+var LinkTargets = []string{One, Leader, Pair, Minority, All, Links}
+
+// disorder is one way in which packets are disturbed, and how it is seen.
+type disorder struct {
+	what    string // what happens to packets, for a summary: "delayed by 50ms ± 20ms"
+	filter  func(s packets.Site, r *rand.Rand) (*packets.Filter, error)
+	probe   netspace.Stream // what each link is measured with
+	bites   func(t netspace.Trace) bool
+	gone    func(t netspace.Trace) bool // on a link that nothing else disturbs
+	measure func(all []netspace.Trace) (name string, value float64, saw string)
+}
+
+// disturbance disturbs the packets of certain links. Each node that receives them has a filter in its own network namespace; clients are
+// not touched.
+type disturbance struct {
+	planned history.PlannedFault
+	disorder
+	named []link // by the plan; nil if they are to be found out
+
+	aim     cutting
+	seeds   map[string]uint64 // of each node's filter
+	filters map[string]placed // by the node that receives
+}
+
+// placed is a filter, and the inode of the namespace that it is in and keeps alive: another process of the node may have another one.
+type placed struct {
+	*packets.Filter
+	namespace uint64
+}
+
+// newDisturbance checks a planned fault on packets, whose kind has the given arguments besides links.
+func newDisturbance(p history.PlannedFault, d disorder, args ...string) (Fault, error) {
+	if p.Target == Links {
+		args = append(args, argLinks)
+	}
+	if err := checkPlanned(p, LinkTargets, args); err != nil {
+		return nil, err
+	}
+	f := &disturbance{planned: p, disorder: d, filters: make(map[string]placed), seeds: make(map[string]uint64)}
+	if given, ok := p.Args[argLinks]; ok {
+		var err error
+		if f.named, err = parseLinks(p.Kind, given); err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+// Inject measures the links, puts the filters in, and measures the links again. Links that a partition cuts, or whose ends do not both run,
+// cannot be measured; if there are no others it waits for some.
+func (f *disturbance) Inject(ctx context.Context, c Cluster, r *rand.Rand) (history.Evidence, error) {
+	var err error
+	if f.aim, err = f.choose(ctx, c, r); err != nil {
+		return history.Evidence{}, err
+	}
+	open, err := openLinks(c, f.aim.links)
+	if err != nil || len(open) == 0 {
+		return Skip("no link to disturb that is whole and has running nodes at both ends"), err
+	}
+	before := f.traces(ctx, c, open)
+	for _, node := range c.Nodes() {
+		f.seeds[node] = r.Uint64()
+	}
+	e := history.Evidence{Nodes: f.aim.nodes, Links: f.aim.links}
+	for _, node := range f.receivers() {
+		if err := f.place(c, node); err != nil {
+			return e, err
+		}
+	}
+	f.prove(ctx, c, &e, open)
+	name, value, saw := f.measure(before)
+	e.Measures[name+"_before"] = value
+	e.Summary = fmt.Sprintf("%s %s: %s; before: %s", f.planned.Target, f.aim.what, e.Summary, saw)
+	return e, nil
+}
+
+// choose finds out which links are to be disturbed.
+func (f *disturbance) choose(ctx context.Context, c Cluster, r *rand.Rand) (cutting, error) {
+	if f.named != nil {
+		return namedLinks(f.named), knownNodes(c, f.planned.Kind, f.named)
+	}
+	order, err := casting(ctx, c, f.planned.Target == Leader, r)
+	if err != nil || len(order) < 2 {
+		return cutting{}, err
+	}
+	return disturbedLinks(f.planned.Target, order, r), nil
+}
+
+// disturbedLinks are the links of a target between at least two nodes; the order says who plays which part.
+func disturbedLinks(target string, order []string, r *rand.Rand) cutting {
+	var a cutting
+	switch target {
+	case Pair:
+		a = sides(order[:2], 1)
+	case Minority:
+		a = sides(order, max(1, (len(order)-1)/2))
+	case All:
+		a = cutting{nodes: order, what: "links"}
+		for i, node := range order {
+			a.links = append(a.links, severed([]string{node}, order[i+1:])...)
+		}
+	case Links:
+		if a = someLinks(order, r); len(a.links) == 0 {
+			a = namedLinks([]link{{order[0], order[1]}})
+		}
+	default: // one, leader
+		a = sides(order, 1)
+	}
+	a.nodes = slices.Sorted(slices.Values(a.nodes))
+	slices.SortFunc(a.links, compareLinks)
+	return a
+}
+
+// receivers are the nodes at the ends of the links, sorted.
+func (f *disturbance) receivers() []string {
+	var nodes []string
+	for _, l := range f.aim.links {
+		nodes = append(nodes, l[1])
+	}
+	slices.Sort(nodes)
+	return slices.Compact(nodes)
+}
+
+// place puts a node's filter in, unless it is in the node's namespace already. A node that is down has none, and gets its filter when
+// it has been started.
+func (f *disturbance) place(c Cluster, node string) error {
+	h, up := c.Host(node)
+	if !up {
+		return nil
+	}
+	var namespace unix.Stat_t
+	if err := unix.Stat(h.NetNS, &namespace); err != nil {
+		if _, still := c.Host(node); !still {
+			return nil
+		}
+		return fmt.Errorf("find the network namespace of %s: %w", node, err)
+	}
+	old, hit := f.filters[node]
+	if hit && old.namespace == namespace.Ino {
+		return nil
+	}
+	if hit {
+		_ = old.Close() // its namespace has no process left in it
+		delete(f.filters, node)
+	}
+	s := packets.Site{NetNS: h.NetNS, Table: f.table(c), Queue: uint16(f.planned.ID)}
+	for _, l := range f.aim.links {
+		if l[1] == node {
+			s.Senders = append(s.Senders, c.Peer(l[0]).Addr())
+		}
+	}
+	filter, err := f.filter(s, rand.New(rand.NewPCG(f.seeds[node], uint64(f.planned.ID))))
+	if _, still := c.Host(node); err != nil && !still {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("on %s: %w", node, err)
+	}
+	f.filters[node] = placed{filter, namespace.Ino}
+	return nil
+}
+
+// Reapply puts a node's filter in again, whose namespace went with its processes, and measures the links to it.
+func (f *disturbance) Reapply(ctx context.Context, c Cluster, node string) (history.Evidence, bool, error) {
+	if !slices.Contains(f.receivers(), node) {
+		return history.Evidence{}, false, nil
+	}
+	into := slices.DeleteFunc(slices.Clone(f.aim.links), func(l link) bool { return l[1] != node })
+	e := history.Evidence{Nodes: []string{node}, Links: into}
+	if err := f.place(c, node); err != nil {
+		return e, true, err
+	}
+	open, err := openLinks(c, into)
+	if err != nil {
+		return e, true, err
+	}
+	f.prove(ctx, c, &e, open)
+	e.Summary = "again on " + node + ": " + e.Summary
+	return e, true, nil
+}
+
+// prove measures links on which the fault must be seen.
+func (f *disturbance) prove(ctx context.Context, c Cluster, e *history.Evidence, links []link) {
+	traces := f.traces(ctx, c, links)
+	bitten := 0
+	for _, t := range traces {
+		if f.bites(t) {
+			bitten++
+		}
+	}
+	name, value, saw := f.measure(traces)
+	e.Proven = len(traces) > 0 && bitten == len(traces)
+	e.Measures = map[string]float64{name: value, "measured_links": float64(len(traces)), "disturbed_links": float64(bitten)}
+	e.Summary = fmt.Sprintf("packets %s on %d of %d measured links: %s", f.what, bitten, len(traces), saw)
+}
+
+// Heal takes the filters out, and measures the links until nothing of the fault is left on those that are whole and that no other
+// fault disturbs.
+func (f *disturbance) Heal(ctx context.Context, c Cluster) (history.Evidence, error) {
+	if len(f.filters) == 0 {
+		return Skip("nothing was disturbed"), nil
+	}
+	e := history.Evidence{Nodes: f.aim.nodes, Links: f.aim.links}
+	var hits uint64
+	var errs []error
+	for _, node := range slices.Sorted(maps.Keys(f.filters)) {
+		filter := f.filters[node]
+		n, err := filter.Hits()
+		hits += n
+		errs = append(errs, err, filter.Close()) // its sockets are closed, and what they owned is gone
+	}
+	clear(f.filters)
+	if err := errors.Join(errs...); err != nil {
+		return e, err
+	}
+	left, err := f.tables(c)
+	if err != nil {
+		return e, err
+	}
+	var traces []netspace.Trace
+	calm := 0
+	seen(ctx, func() bool {
+		var open []link
+		if open, err = f.calmLinks(c); err != nil {
+			return true
+		}
+		traces, calm = f.traces(ctx, c, open), 0
+		for _, t := range traces {
+			if f.gone(t) {
+				calm++
+			}
+		}
+		return calm == len(traces)
+	})
+	name, value, saw := f.measure(traces)
+	e.Proven = err == nil && left == 0 && calm == len(traces)
+	e.Measures = map[string]float64{name: value, "hit_packets": float64(hits), "measured_links": float64(len(traces)), "calm_links": float64(calm)}
+	e.Summary = fmt.Sprintf("%d packets had been %s; %d of %d links that no other fault holds are as they were: %s",
+		hits, f.what, calm, len(traces), saw)
+	return e, err
+}
+
+// traces measures links, and leaves out those that could not be, because a node has ended meanwhile.
+func (f *disturbance) traces(ctx context.Context, c Cluster, links []link) []netspace.Trace {
+	var streams []netspace.Stream
+	for _, l := range links {
+		from, _ := c.Host(l[0])
+		to, _ := c.Host(l[1])
+		s := f.probe
+		s.From, s.To, s.Address = from.NetNS, to.NetNS, c.Peer(l[1]).Addr()
+		streams = append(streams, s)
+	}
+	return slices.DeleteFunc(netspace.Measure(ctx, streams), func(t netspace.Trace) bool { return t.Err != nil })
+}
+
+// table is the name of the fault's own table in each namespace.
+func (f *disturbance) table(c Cluster) string {
+	return fmt.Sprintf("%s-%s%d", c.Tag(), f.planned.Kind, f.planned.ID)
+}
+
+// tables counts the fault's own tables that are left.
+func (f *disturbance) tables(c Cluster) (left int, err error) {
+	for _, node := range f.receivers() {
+		names, err := disturbers(c, node)
+		if err != nil {
+			return 0, err
+		}
+		if slices.Contains(names, f.table(c)) {
+			left++
+		}
+	}
+	return left, nil
+}
+
+// disturbers are the tables of this run's faults on packets in a node's namespace.
+func disturbers(c Cluster, node string) ([]string, error) {
+	h, up := c.Host(node)
+	if !up {
+		return nil, nil
+	}
+	names, err := packets.Tables(h.NetNS, c.Tag()+"-")
+	if _, still := c.Host(node); err != nil && !still {
+		return nil, nil
+	}
+	return names, err
+}
+
+// openLinks are the links whose nodes run and that no partition cuts.
+func openLinks(c Cluster, links []link) ([]link, error) {
+	cut, err := netfilter.Links(c.Tag() + "-")
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(running(c, links), func(l link) bool { return cut[address(c, l)] }), nil
+}
+
+// calmLinks are the fault's open links to nodes that nothing disturbs any more.
+func (f *disturbance) calmLinks(c Cluster) ([]link, error) {
+	open, err := openLinks(c, f.aim.links)
+	if err != nil {
+		return nil, err
+	}
+	busy := make(map[string]bool)
+	for _, node := range f.receivers() {
+		names, err := disturbers(c, node)
+		if err != nil {
+			return nil, err
+		}
+		busy[node] = len(names) > 0
+	}
+	return slices.DeleteFunc(open, func(l link) bool { return busy[l[1]] }), nil
+}
+
+// ableToDisturb puts a filter that touches nothing into a node's namespace and takes it out again, and looks for IPv6.
+func ableToDisturb(needs string, filter func(packets.Site) (*packets.Filter, error)) func(Cluster) error {
+	return func(c Cluster) error {
+		for _, node := range c.Nodes() {
+			h, up := c.Host(node)
+			if !up {
+				continue
+			}
+			f, err := filter(packets.Site{NetNS: h.NetNS, Table: c.Tag() + "-able", Queue: 1<<16 - 1})
+			if err != nil {
+				return fmt.Errorf("it needs root, and %s: %w", needs, err)
+			}
+			return cmp.Or(f.Close(), withoutIPv6(c))
+		}
+		return nil
+	}
+}
