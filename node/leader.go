@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -167,14 +166,13 @@ func (n *Node) transfer(ctx context.Context, to string) error {
 		return definitely(CodeNotLeader, "this node is not the leader")
 	}
 	all := voters(n.configuration())
-	since := time.Now().Add(-n.config.HeartbeatTimeout)
-	live, _ := n.transport.contacts.live(raft.ServerID(n.config.ID), all, n.raft.CurrentTerm(), since)
+	term := n.raft.CurrentTerm()
 	var best *raft.Server
 	var bestLog uint64
 	for i, v := range all {
 		last, _ := n.transport.contacts.with(v.ID)
 		switch {
-		case string(v.ID) == n.config.ID || !slices.Contains(live, v.ID):
+		case string(v.ID) == n.config.ID || last.term != term || time.Since(last.sent) > n.config.HeartbeatTimeout:
 		case string(v.ID) == to:
 			best = &all[i]
 		case to == "" && (best == nil || last.lastLog > bestLog):

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -140,12 +139,14 @@ func (n *Node) inspect(ctx context.Context, j joinRequest) (*raft.Server, error)
 	return known, nil
 }
 
-// awaitCaughtUp returns once a server has, but for a few entries, the whole log.
+// awaitCaughtUp returns once a server says that it has, but for a few entries, the whole log. What it said
+// before does not count: it may have lost its data since.
 func (n *Node) awaitCaughtUp(ctx context.Context, id raft.ServerID) error {
 	const close = 64 // entries; the rest is a matter of milliseconds
+	began := n.transport.contacts.order()
 	for {
 		last, changed := n.transport.contacts.with(id)
-		if last.term == n.raft.CurrentTerm() && last.lastLog+close >= n.raft.LastIndex() && last.lastLog > 0 {
+		if last.order > began && last.term == n.raft.CurrentTerm() && last.lastLog+close >= n.raft.LastIndex() && last.lastLog > 0 {
 			return nil
 		}
 		select {
@@ -185,7 +186,7 @@ func (n *Node) awaitEverywhere(ctx context.Context, index uint64) {
 // +1 if the server with the given id is to become a voter (it has just answered), -1 if it is to go.
 func (n *Node) requireQuorum(ctx context.Context, id string, change int) error {
 	all := voters(n.configuration())
-	began := time.Now()
+	began := n.transport.contacts.order()
 	term := n.raft.CurrentTerm()
 	self := raft.ServerID(n.config.ID)
 	n.probeAll(all, term)

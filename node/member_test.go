@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -47,6 +48,29 @@ func TestNodesJoinAndAgree(t *testing.T) {
 }
 
 // A request to join that cannot be meant so is refused, changes nothing, and writing goes on.
+// What a server said before it came to join, perhaps before it lost its data, does not show that it has caught up.
+func TestOnlyNewAnswersShowThatANodeHasCaughtUp(t *testing.T) {
+	n := newCluster(t, 1, nil).nodes["n1"]
+	far := func() contact {
+		return contact{order: n.transport.contacts.order(), term: n.raft.CurrentTerm(), lastLog: n.raft.LastIndex()}
+	}
+	n.transport.contacts.note("n2", far())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := n.awaitCaughtUp(ctx, "n2"); !errors.Is(err, context.Canceled) {
+		t.Errorf("an old answer counts: %v", err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- n.awaitCaughtUp(t.Context(), "n2") }()
+	await(t, "the new answer counts", func() bool {
+		n.transport.contacts.note("n2", far())
+		return len(done) > 0
+	})
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestABogusJoinChangesNothing(t *testing.T) {
 	c := newCluster(t, 1, func(c *Config) { c.ClusterID = "ours" })
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts and says nothing

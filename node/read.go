@@ -71,7 +71,7 @@ func (n *Node) confirmLeadership(ctx context.Context) (uint64, error) {
 	if err := n.gate.wait(ctx, term); err != nil {
 		return 0, definitely(CodeNoLeader, "the leader of term %d has not yet committed an entry of its own", term)
 	}
-	began := time.Now()
+	began := n.transport.contacts.order()
 	index, err := n.committed()
 	if err != nil {
 		return 0, definitely(CodeNoLeader, "the leader of term %d cannot read its log: %v", term, err)
@@ -106,8 +106,8 @@ func (n *Node) committed() (uint64, error) {
 }
 
 // contactQuorum probes all voters and waits until a majority of them answered to a message that was
-// sent in the given term and not before began.
-func (n *Node) contactQuorum(ctx context.Context, term uint64, began time.Time) error {
+// sent in the given term and after began.
+func (n *Node) contactQuorum(ctx context.Context, term, began uint64) error {
 	all := voters(n.configuration())
 	want := len(all)/2 + 1
 	n.probeAll(all, term)

@@ -85,14 +85,14 @@ func TestReadsAreLinearizableWhileLeadersChange(t *testing.T) {
 func TestOnlyFreshAnswersOfVotersInTheTermCount(t *testing.T) {
 	c := contacts{last: map[raft.ServerID]contact{}}
 	voters := []raft.Server{{ID: "me"}, {ID: "a"}, {ID: "b"}}
-	began := time.Now()
+	began := c.order()
 	for _, old := range []struct {
 		id raft.ServerID
 		contact
 	}{
-		{"a", contact{sent: began.Add(-time.Nanosecond), term: 2}},
-		{"b", contact{sent: began.Add(time.Second), term: 1}},
-		{"nonvoter", contact{sent: began.Add(time.Second), term: 2}},
+		{"a", contact{order: began, term: 2}},
+		{"b", contact{order: began + 5, term: 1}},
+		{"nonvoter", contact{order: began + 5, term: 2}},
 	} {
 		c.note(old.id, old.contact)
 		if ids, _ := c.live("me", voters, 2, began); len(ids) != 1 {
@@ -101,11 +101,11 @@ func TestOnlyFreshAnswersOfVotersInTheTermCount(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() { done <- c.awaitLive(context.Background(), "me", voters, 2, began, 2) }()
-	c.note("a", contact{sent: began, term: 2})
+	c.note("a", contact{order: c.order(), term: 2})
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	c.note("a", contact{sent: began.Add(-time.Hour), term: 2}) // an answer that was overtaken
+	c.note("a", contact{order: began - 1, term: 2}) // an answer that was overtaken
 	if ids, _ := c.live("me", voters, 2, began); len(ids) != 2 {
 		t.Errorf("live are %v", ids)
 	}

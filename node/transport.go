@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -33,30 +34,36 @@ func (t *transport) SetHeartbeatHandler(func(raft.RPC)) {}
 // AppendEntries sends one message to a peer and notes when it was sent, if the peer is still in our
 // term. Whether it could append the entries makes no difference: it follows no newer leader.
 func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
-	sent := time.Now()
+	order, sent := t.contacts.order(), time.Now()
 	err := t.NetworkTransport.AppendEntries(id, target, args, resp)
 	if err == nil && resp.Term == args.Term {
-		t.contacts.note(id, contact{sent: sent, term: args.Term, lastLog: resp.LastLog})
+		t.contacts.note(id, contact{order: order, sent: sent, term: args.Term, lastLog: resp.LastLog})
 	}
 	return err
 }
 
 // A contact is the latest message of ours that a peer acknowledged.
 type contact struct {
+	order   uint64    // the message's place among all that contacts.order has counted
 	sent    time.Time // when we sent it; carries both the wall and the monotonic clock
 	term    uint64    // the term that we sent it in, and the peer was in
 	lastLog uint64    // the peer's last log index when it answered
 }
 
-// contacts are the latest contacts with all peers.
+// contacts are the latest contacts with all peers. What was sent before what is a matter of counting, not of
+// clocks: those may stand still.
 type contacts struct {
 	broadcast
-	last map[raft.ServerID]contact // guarded by the broadcast's mutex
+	last  map[raft.ServerID]contact // guarded by the broadcast's mutex
+	count atomic.Uint64
 }
+
+// order returns a number that is higher than all it has returned before.
+func (c *contacts) order() uint64 { return c.count.Add(1) }
 
 func (c *contacts) note(id raft.ServerID, n contact) {
 	c.announce(func() {
-		if old := c.last[id]; n.term > old.term || n.term == old.term && n.sent.After(old.sent) { // answers may overtake each other
+		if old := c.last[id]; n.term > old.term || n.term == old.term && n.order > old.order { // answers may overtake each other
 			c.last[id] = n
 		}
 	})
@@ -68,13 +75,13 @@ func (c *contacts) with(id raft.ServerID) (last contact, changed <-chan struct{}
 	return last, changed
 }
 
-// live returns those voters that acknowledged a message which we sent in the given term not before
+// live returns those voters that acknowledged a message which we sent in the given term after the order
 // since, ourselves included, and a channel that is closed when this may have changed.
-func (c *contacts) live(self raft.ServerID, voters []raft.Server, term uint64, since time.Time) (ids []raft.ServerID, changed <-chan struct{}) {
+func (c *contacts) live(self raft.ServerID, voters []raft.Server, term, since uint64) (ids []raft.ServerID, changed <-chan struct{}) {
 	changed = c.look(func() {
 		for _, v := range voters {
 			last := c.last[v.ID]
-			if v.ID == self || last.term == term && !last.sent.Before(since) {
+			if v.ID == self || last.term == term && last.order > since {
 				ids = append(ids, v.ID)
 			}
 		}
@@ -82,8 +89,8 @@ func (c *contacts) live(self raft.ServerID, voters []raft.Server, term uint64, s
 	return ids, changed
 }
 
-// awaitLive returns once at least want of the voters have acknowledged a message sent since then.
-func (c *contacts) awaitLive(ctx context.Context, self raft.ServerID, voters []raft.Server, term uint64, since time.Time, want int) error {
+// awaitLive returns once at least want of the voters have acknowledged a message sent after the order since.
+func (c *contacts) awaitLive(ctx context.Context, self raft.ServerID, voters []raft.Server, term, since uint64, want int) error {
 	for {
 		ids, changed := c.live(self, voters, term, since)
 		if len(ids) >= want {
