@@ -18,14 +18,15 @@ const (
 )
 
 // Evidence tells whether the run put the system to the test: every planned kind of fault was proven to bite at least once,
-// faults were taken out again, every phase went as planned, and enough operations succeeded, also while faults were on. A run that falls short
+// faults were taken out again, every phase went as planned, no record is missing, and enough operations succeeded, also while faults were on. A run that falls short
 // proves nothing about the system, so the verdict is unknown; it is never invalid.
 type Evidence struct {
 	Plan            history.Plan
 	Evidence        []history.Evidence
 	Phases          []history.Phase
-	LeastOperations int // 0: DefaultLeastOperations
-	LeastUnderFault int // 0: DefaultLeastUnderFault
+	Problems        []string // what is missing of the run's records, in sentences
+	LeastOperations int      // 0: DefaultLeastOperations
+	LeastUnderFault int      // 0: DefaultLeastUnderFault
 }
 
 // biting is what became of the planned faults of one kind.
@@ -45,7 +46,7 @@ func (e Evidence) Check(_ context.Context, h history.History) Result {
 		Columns: []string{"fault", "planned", "proven", "skipped", "failed", "time on", "operations that succeeded meanwhile"},
 	}}
 	kinds, problems := e.kinds()
-	problems = append(problems, e.unfinished()...)
+	problems = append(append(problems, e.unfinished()...), e.Problems...)
 	var all []interval
 	for _, k := range kinds {
 		all = append(all, k.on...)
@@ -145,7 +146,7 @@ func (k *biting) follow(steps []history.Evidence, end time.Duration) (on interva
 			if k.why == "" {
 				k.why = s.Summary
 			}
-		case s.Step == history.StepHeal && s.Error == "":
+		case s.Step == history.StepHeal && s.Error == "" && (s.Proven || s.Skipped):
 			healed = true
 			on.to = min(on.to, s.Time)
 		}
@@ -160,8 +161,11 @@ func unhealed(planned history.PlannedFault, steps []history.Evidence, healed boo
 	}
 	why := "nothing says that it was healed"
 	for _, s := range steps {
-		if s.Step == history.StepHeal && s.Error != "" {
+		if s.Step == history.StepHeal {
 			why = s.Error
+			if why == "" {
+				why = s.Summary
+			}
 		}
 	}
 	return fmt.Sprintf("fault %d, %s, was still on at the end (%s)", planned.ID, planned.Kind, why)

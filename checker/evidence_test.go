@@ -57,17 +57,19 @@ func TestEvidence(t *testing.T) {
 func TestEvidenceWantsARunThatWentAsPlanned(t *testing.T) {
 	final := history.Phase{Name: history.FinalPhase}
 	for _, c := range []struct {
-		name    string
-		phases  []history.Phase
-		verdict Verdict
-		summary string
+		name     string
+		phases   []history.Phase
+		problems []string
+		verdict  Verdict
+		summary  string
 	}{
-		{"as planned", []history.Phase{{Name: "main"}, final}, Valid, "succeeded"},
-		{"another program's history", nil, Valid, "succeeded"},
-		{"cut short", []history.Phase{{Name: "main"}}, Unknown, "ended before its final phase"},
-		{"did not recover", []history.Phase{{Name: "main"}, {Name: "quiesce", Note: "n2 stays down"}, final}, Unknown, "quiesce did not go as planned (n2 stays down)"},
+		{"as planned", []history.Phase{{Name: "main"}, final}, nil, Valid, "succeeded"},
+		{"another program's history", nil, nil, Valid, "succeeded"},
+		{"cut short", []history.Phase{{Name: "main"}}, nil, Unknown, "ended before its final phase"},
+		{"did not recover", []history.Phase{{Name: "main"}, {Name: "quiesce", Note: "n2 stays down"}, final}, nil, Unknown, "quiesce did not go as planned (n2 stays down)"},
+		{"half a history", []history.Phase{final}, []string{"history.jsonl: 7 line(s) dropped"}, Unknown, "7 line(s) dropped"},
 	} {
-		r := Evidence{Phases: c.phases}.Check(context.Background(), steady(200))
+		r := Evidence{Phases: c.phases, Problems: c.problems}.Check(context.Background(), steady(200))
 		if r.Verdict != c.verdict || !strings.Contains(r.Summary, c.summary) {
 			t.Errorf("%s: %s: %s", c.name, r.Verdict, r.Summary)
 		}

@@ -25,8 +25,9 @@ import (
 
 // The labels of everything that a run makes in Docker.
 const (
-	labelTag  = "rift.tag"  // the run's tag
-	labelNode = "rift.node" // the node's name
+	labelTag    = "rift.tag"    // the run's tag
+	labelKeeper = "rift.keeper" // where the tag is claimed
+	labelNode   = "rift.node"   // the node's name
 )
 
 // containerData is where a node's data directory is mounted in its container.
@@ -78,6 +79,9 @@ func NewDocker(ctx context.Context, o HostsOptions) (*Docker, error) {
 	}, nil
 }
 
+// pingTime bounds how long an engine may take to answer at all.
+const pingTime = 10 * time.Second
+
 // DockerEngine is a client of the engine that the environment names, checked to answer.
 func DockerEngine(ctx context.Context) (*dockerclient.Client, error) {
 	// The reaper's image would have to be pulled, and Rift sweeps by itself. Must be set before testcontainers reads its settings.
@@ -88,6 +92,8 @@ func DockerEngine(ctx context.Context) (*dockerclient.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to Docker: %w", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, pingTime)
+	defer cancel()
 	if _, err := engine.Ping(ctx); err != nil {
 		engine.Close()
 		return nil, fmt.Errorf("Docker does not answer: %w", err)
@@ -124,7 +130,7 @@ func (d *Docker) createNetwork(ctx context.Context) error {
 	for _, subnet := range subnets {
 		d.network, err = tcnetwork.New(ctx,
 			tcnetwork.WithDriver("bridge"), tcnetwork.WithInternal(),
-			tcnetwork.WithLabels(map[string]string{labelTag: d.tag}),
+			tcnetwork.WithLabels(map[string]string{labelTag: d.tag, labelKeeper: keeper()}),
 			tcnetwork.WithIPAM(&mobynetwork.IPAM{Config: []mobynetwork.IPAMConfig{{Subnet: subnet, Gateway: gatewayAddr(subnet)}}}),
 			bridgeNamed(d.tag))
 		if err == nil {
@@ -186,7 +192,7 @@ func (d *Docker) createContainer(ctx context.Context, n *dockerNode, launch Laun
 			Entrypoint: []string{imageProgram(launch)},
 			Cmd:        launch.Args,
 			Env:        env,
-			Labels:     map[string]string{labelTag: d.tag, labelNode: n.Name},
+			Labels:     map[string]string{labelTag: d.tag, labelKeeper: keeper(), labelNode: n.Name},
 			Networks:   []string{d.network.Name},
 			HostConfigModifier: func(h *mobycontainer.HostConfig) {
 				h.Binds = []string{d.hostData(n.Name) + ":" + containerData}
@@ -231,6 +237,7 @@ func (d *Docker) Start(ctx context.Context, node string) error {
 	}
 	logs, err := followLogs(d.engine, id, began, d.logFile(node), d.log)
 	if err != nil {
+		p.close()
 		return fmt.Errorf("follow the log of %s: %w", node, err)
 	}
 	d.mu.Lock()
@@ -295,7 +302,9 @@ func (d *Docker) Gateway() netip.Addr { return gatewayAddr(d.subnet) }
 // Describe names the engine and the images.
 func (d *Docker) Describe() map[string]string {
 	about := make(map[string]string)
-	if v, err := d.engine.ServerVersion(context.Background()); err == nil {
+	ctx, cancel := context.WithTimeout(context.Background(), pingTime)
+	defer cancel()
+	if v, err := d.engine.ServerVersion(ctx); err == nil {
 		about["engine"] = "Docker " + v.Version
 		about["kernel"] = v.KernelVersion
 	}
@@ -305,23 +314,14 @@ func (d *Docker) Describe() map[string]string {
 	return about
 }
 
-// Close removes the containers, the network and the data.
+// Close removes the containers, the network and the data. It goes by the labels: what was being made when the run was interrupted has
+// perhaps been made, and nobody was told.
 func (d *Docker) Close(ctx context.Context) error {
-	var errs []error
-	for name, n := range d.containers {
-		if n.container == nil {
-			continue
-		}
-		if err := removeContainer(ctx, d.engine, n.container.GetContainerID()); err != nil {
-			errs = append(errs, fmt.Errorf("remove the container of %s: %w", name, err))
-		}
+	_, err := removeLabelled(ctx, d.engine, func(labels map[string]string) bool { return labels[labelTag] == d.tag })
+	for _, n := range d.containers {
 		d.down(n)
 	}
-	if d.network != nil {
-		errs = append(errs, d.network.Remove(ctx))
-	}
-	errs = append(errs, os.RemoveAll(d.data), d.engine.Close())
-	return errors.Join(errs...)
+	return errors.Join(err, os.RemoveAll(d.data), d.engine.Close())
 }
 
 func (d *Docker) node(name string) (*dockerNode, error) {

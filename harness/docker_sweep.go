@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -23,28 +24,33 @@ func bridgeNamed(name string) tcnetwork.CustomizeNetworkOption {
 	}
 }
 
-func removeContainer(ctx context.Context, engine *dockerclient.Client, id string) error {
-	err := engine.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
-	if errdefs.IsNotFound(err) {
-		return nil
-	}
-	return err
+// sweepDocker removes the containers and networks of runs that are dead, and says what it removed. Those that were claimed elsewhere are left alone.
+func sweepDocker(ctx context.Context, engine *dockerclient.Client) ([]string, error) {
+	return removeLabelled(ctx, engine, ownDead)
 }
 
-// sweepDocker removes the containers and networks of runs that are dead, which it tells by their labels, and says what it removed.
-func sweepDocker(ctx context.Context, engine *dockerclient.Client) ([]string, error) {
+// ownDead says whether the labels are of a run that was claimed here and is dead.
+func ownDead(labels map[string]string) bool {
+	return labels[labelKeeper] == keeper() && !Alive(labels[labelTag])
+}
+
+// removeLabelled removes the containers, and then the networks, of runs whose labels are chosen, and says what it removed. What
+// somebody else is removing at the same time is gone as well.
+func removeLabelled(ctx context.Context, engine *dockerclient.Client, chosen func(labels map[string]string) bool) (removed []string, err error) {
 	ours := filters.NewArgs(filters.Arg("label", labelTag))
 	containers, err := engine.ContainerList(ctx, container.ListOptions{All: true, Filters: ours})
 	if err != nil {
 		return nil, fmt.Errorf("list containers: %w", err)
 	}
-	var removed []string
 	var errs []error
 	for _, c := range containers {
-		if Alive(c.Labels[labelTag]) {
+		if !chosen(c.Labels) {
 			continue
 		}
-		errs = append(errs, removeContainer(ctx, engine, c.ID))
+		err := engine.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true, RemoveVolumes: true})
+		if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
+			errs = append(errs, fmt.Errorf("remove container %s: %w", c.Names[0], err))
+		}
 		removed = append(removed, "container "+strings.TrimPrefix(c.Names[0], "/"))
 	}
 	networks, err := engine.NetworkList(ctx, network.ListOptions{Filters: ours})
@@ -52,11 +58,24 @@ func sweepDocker(ctx context.Context, engine *dockerclient.Client) ([]string, er
 		return removed, errors.Join(append(errs, fmt.Errorf("list networks: %w", err))...)
 	}
 	for _, n := range networks {
-		if Alive(n.Labels[labelTag]) {
-			continue
+		if chosen(n.Labels) {
+			errs = append(errs, removeNetwork(ctx, engine, n.ID))
+			removed = append(removed, "network of "+n.Labels[labelTag])
 		}
-		errs = append(errs, engine.NetworkRemove(ctx, n.ID))
-		removed = append(removed, "network of "+n.Labels[labelTag])
 	}
 	return removed, errors.Join(errs...)
+}
+
+// removeNetwork tries for as long as the engine still counts endpoints of containers that were just removed.
+func removeNetwork(ctx context.Context, engine *dockerclient.Client, id string) error {
+	const between, most = 100 * time.Millisecond, 50
+	for try := 0; ; try++ {
+		err := engine.NetworkRemove(ctx, id)
+		if err == nil || errdefs.IsNotFound(err) {
+			return nil
+		}
+		if try == most || !pause(ctx, between) {
+			return fmt.Errorf("remove network %s: %w", id, err)
+		}
+	}
 }

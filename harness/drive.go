@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -136,6 +137,7 @@ func (d *driver) next(ctx context.Context, s *source, w *worker) (gen.Step, bool
 		step, s.g = s.g.Next(gen.Context{Worker: w.id, Workers: s.workers, Time: now, Busy: s.busy})
 		switch step.Status {
 		case gen.Done:
+			s.ended.Broadcast() // others may have waited for nothing but that
 			return step, false
 		case gen.Wait:
 			s.ended.Wait()
@@ -199,13 +201,58 @@ func (d *driver) call(ctx context.Context, w *worker, op history.Op) (json.RawMe
 		}
 		w.client = client
 	}
-	return w.client.Invoke(ctx, op)
+	return abandon(ctx, w.client, op)
+}
+
+// grace is how long after its context's end a call may take to return before it is abandoned.
+const grace = time.Second
+
+// abandon makes a call, and gives it up if the client does not heed the end of its context: one client that hangs must not
+// hang the run. What it answers must be JSON on one line, since it becomes part of one.
+func abandon(ctx context.Context, c Client, op history.Op) (json.RawMessage, error) {
+	type answer struct {
+		value json.RawMessage
+		err   error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		value, err := c.Invoke(ctx, op)
+		answers <- answer{value, err}
+	}()
+	var a answer
+	select {
+	case a = <-answers:
+	case <-ctx.Done():
+		timer := time.NewTimer(grace)
+		defer timer.Stop()
+		select {
+		case a = <-answers:
+		case <-timer.C:
+			return nil, fmt.Errorf("the client does not return, and is left behind: %w", ctx.Err())
+		}
+	}
+	return oneLine(a.value, a.err)
+}
+
+// oneLine checks that an answer is JSON, and puts it on one line.
+func oneLine(value json.RawMessage, err error) (json.RawMessage, error) {
+	if value != nil && !json.Valid(value) {
+		return nil, fmt.Errorf("the client's answer is no JSON: %.100q", value)
+	}
+	if bytes.ContainsAny(value, "\r\n") {
+		var line bytes.Buffer
+		_ = json.Compact(&line, value) // it is valid
+		value = line.Bytes()
+	}
+	return value, err
 }
 
 // retire ends the worker's process, whose last operation may still take effect, and gives the worker a new process and connection.
 func (d *driver) retire(w *worker) {
-	w.client.Close()
-	w.client = nil
+	if w.client != nil {
+		w.client.Close()
+		w.client = nil
+	}
 	w.process = int(d.nextProcess.Add(1) - 1)
 }
 

@@ -124,6 +124,42 @@ func TestAConnectionThatCannotBeOpenedIsADefiniteFailure(t *testing.T) {
 	}
 }
 
+func TestAClientThatDoesNotHeedItsContextIsLeftBehind(t *testing.T) {
+	release := make(chan struct{})
+	defer close(release)
+	d := newTestDriver(func(context.Context, history.Op) (json.RawMessage, error) {
+		<-release
+		return nil, nil
+	})
+	d.opTimeout = time.Millisecond
+	h := driveInto(t, t.Context(), d, reads(1), 1)
+	if len(h) != 2 || h[1].Type != history.Info {
+		t.Errorf("recorded %v", h)
+	}
+}
+
+func TestAnAnswerThatIsNoJSONIsIndeterminateAndDamagesNothing(t *testing.T) {
+	answers := []string{"[1,\n 2]", "}\n{"}
+	d := newTestDriver(func(context.Context, history.Op) (json.RawMessage, error) {
+		a := answers[0]
+		answers = answers[1:]
+		return json.RawMessage(a), nil
+	})
+	h := driveInto(t, t.Context(), d, reads(2), 1)
+	if len(h) != 4 || string(h[1].Value) != "[1,2]" || h[3].Type != history.Info {
+		t.Errorf("recorded %v", h)
+	}
+}
+
+func TestAWorkerThatIsDoneWakesThoseThatWait(t *testing.T) {
+	d := newTestDriver(func(context.Context, history.Op) (json.RawMessage, error) { return nil, nil })
+	op := gen.Func(func(int) gen.Op { return gen.Op{F: "read"} })
+	g := gen.Phases(gen.EachWorker(3, gen.Limit(1, op)), gen.Reserve(1, gen.Limit(2, op), gen.Limit(0, op)), gen.EachWorker(3, gen.Limit(1, op)))
+	if h := driveInto(t, t.Context(), d, g, 3); len(h) != 2*(3+2+3) {
+		t.Errorf("%d events, want 16", len(h))
+	}
+}
+
 func TestTimesOfTheGeneratorAreKept(t *testing.T) {
 	d := newTestDriver(func(context.Context, history.Op) (json.RawMessage, error) { return nil, nil })
 	const n, rate = 20, 1000.0

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,6 +21,7 @@ const TagPrefix = "rift"
 // process numbers, whose owner is dead.
 type Owner struct {
 	Tag  string
+	path string
 	file *os.File
 }
 
@@ -36,20 +36,25 @@ func Claim() (*Owner, error) {
 		return nil, fmt.Errorf("claim a tag for the run: %w", err)
 	}
 	tag := TagPrefix + hex.EncodeToString(random[:])
-	f, err := os.OpenFile(filepath.Join(dir, tag), os.O_CREATE|os.O_RDWR|os.O_EXCL, 0o644)
+	// The file gets its name when it is locked: a sweep that saw it before would take its run for dead.
+	path := filepath.Join(dir, tag)
+	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_RDWR|os.O_EXCL, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("claim a tag for the run: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock tag %s: %w", tag, err)
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == nil {
+		err = os.Rename(f.Name(), path)
 	}
-	return &Owner{Tag: tag, file: f}, nil
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock tag %s: %w", tag, err), f.Close(), os.Remove(path+".new"))
+	}
+	return &Owner{Tag: tag, path: path, file: f}, nil
 }
 
 // Release gives the tag back; nothing with it must be left on the machine.
 func (o *Owner) Release() error {
-	err := os.Remove(o.file.Name())
+	err := os.Remove(o.path)
 	return errors.Join(err, o.file.Close())
 }
 
@@ -64,7 +69,7 @@ func DeadTags() ([]string, error) {
 	}
 	var dead []string
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), TagPrefix) && !Alive(e.Name()) {
+		if tagForm.FindString(e.Name()) == e.Name() && !Alive(e.Name()) {
 			dead = append(dead, e.Name())
 		}
 	}
@@ -84,11 +89,29 @@ func Alive(tag string) bool {
 
 // Forget removes a dead run's tag, when nothing of it is left.
 func Forget(tag string) error {
-	err := os.Remove(filepath.Join(ownersDir(), tag))
+	path := filepath.Join(ownersDir(), tag)
+	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return fmt.Errorf("forget tag %s: it is held: %w", tag, err)
+	}
+	return os.Remove(path)
+}
+
+// keeper says where claims are kept: on which machine, in which folder. A tag can be told dead only by those who share it. Another
+// user's claims, or those of a container that shares the Docker engine, are elsewhere.
+func keeper() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return host + ":" + ownersDir()
 }
 
 func ownersDir() string {

@@ -17,7 +17,6 @@ import (
 // Deadlines of the phases that have no length of their own.
 const (
 	setUpTime    = 90 * time.Second
-	healTime     = 60 * time.Second
 	quiesceTime  = 45 * time.Second
 	finalTime    = 60 * time.Second
 	tearDownTime = 60 * time.Second
@@ -34,7 +33,7 @@ type Spec struct {
 	Tag     string
 	Dir     string // the run's folder, made by history.Create
 	Log     *slog.Logger
-	Observe func(s Status) // called about once a second while the run goes on; may be nil
+	Observe func(s Status) // called twice a second while the run goes on; may be nil
 }
 
 // Status is a look at a run that goes on.
@@ -56,6 +55,9 @@ type run struct {
 	watcher *watcher
 	phase   phaseClock
 }
+
+// ErrNotHealed is the error of a run that stopped because a fault could not be taken out. Its history can be judged.
+var ErrNotHealed = errors.New("faults were not healed, so the run stopped")
 
 // ErrInterrupted is the error of a run that was stopped before its time. Its history can be judged.
 var ErrInterrupted = errors.New("the run was interrupted")
@@ -162,29 +164,42 @@ func (r *run) mainPhase(ctx context.Context) error {
 	length := time.Duration(r.Test.Time)
 	end := r.phase.begin("main", length)
 	healed := make(chan error, 1)
-	go func() { healed <- r.faults.Run(ctx, r.Plan.Faults) }()
-	// What is open at the end has its own time-out; the deadline is for a client that ignores it.
+	breaking, stopFaults := context.WithCancel(ctx)
+	defer stopFaults()
+	go func() { healed <- r.faults.Run(breaking, r.Plan.Faults) }()
+	// What is open at the end has its own time-out; the deadline is for a generator that waits for ever.
 	driving, cancel := context.WithTimeout(ctx, length+2*time.Duration(r.Test.OpTimeout))
 	defer cancel()
 	r.driver.drive(driving, gen.Until(length, r.Main), r.Test.Concurrency)
-	end("")
+	end(interruption(ctx))
 	end = r.phase.begin("heal", 0)
-	err := <-healed
-	if err != nil {
+	stopFaults() // what is still in is healed now
+	if err := <-healed; err != nil {
 		end("failed: " + err.Error())
-		return fmt.Errorf("faults were not healed, so the run stops here: %w; state of the nodes: %v; run `rift sweep`", err, r.cluster.Board().Taken())
+		return fmt.Errorf("%w: %w; state of the nodes: %v", ErrNotHealed, err, r.cluster.Board().Taken())
 	}
-	end("")
+	end(interruption(ctx))
 	return nil
+}
+
+// interruption is a phase's note on a run that was stopped before its time.
+func interruption(ctx context.Context) string {
+	if ctx.Err() != nil {
+		return "interrupted"
+	}
+	return ""
 }
 
 // recoverPhase waits until the cluster serves again, with nothing broken any more. False means that it did not.
 func (r *run) recoverPhase(ctx context.Context) bool {
 	end := r.phase.begin("quiesce", 0)
-	ctx, cancel := context.WithTimeout(ctx, quiesceTime)
+	quiescing, cancel := context.WithTimeout(ctx, quiesceTime)
 	defer cancel()
-	started, err := r.cluster.Recover(ctx)
+	started, err := r.cluster.Recover(quiescing)
 	switch {
+	case ctx.Err() != nil:
+		end(interruption(ctx))
+		return false
 	case err != nil:
 		end(fmt.Sprintf("the cluster did not recover within %s of the last fault's healing: %v", quiesceTime, err))
 		return false
@@ -210,7 +225,7 @@ func (r *run) finalPhase(ctx context.Context) {
 		end(fmt.Sprintf("not done after %s", finalTime))
 		return
 	}
-	end("")
+	end(interruption(ctx))
 }
 
 // FinalWorkers is the number of workers of the final phase.

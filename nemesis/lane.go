@@ -36,7 +36,7 @@ type activeFault struct {
 	healed  bool
 }
 
-// Able checks before anything starts that the cluster can do every kind of fault in the plan, and that every planned
+// Able checks before the main phase that the cluster can do every kind of fault in the plan, and that every planned
 // fault is well formed.
 func Able(plan []history.PlannedFault, c Cluster) error {
 	var problems []error
@@ -139,13 +139,24 @@ func (r *Runner) heal(ctx context.Context, a *activeFault) error {
 	defer cancel()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	err := r.step(a, history.StepHeal, func() (history.Evidence, error) { return a.fault.Heal(ctx, r.Cluster) })
+	err := r.step(a, history.StepHeal, func() (history.Evidence, error) { return r.untilHealed(ctx, a) })
 	a.healed = true
 	r.remove(a)
 	if err != nil {
 		return fmt.Errorf("heal fault %d (%s): %w", a.planned.ID, a.planned, err)
 	}
 	return nil
+}
+
+// untilHealed tries until the fault is out or its time is over: healing again does no harm.
+func (r *Runner) untilHealed(ctx context.Context, a *activeFault) (history.Evidence, error) {
+	const again = 200 * time.Millisecond
+	for {
+		e, err := a.fault.Heal(ctx, r.Cluster)
+		if err == nil || !r.waitUntil(ctx, r.Record.Now()+again) {
+			return e, err
+		}
+	}
 }
 
 // step takes one step of a fault, and writes down what it showed.
@@ -244,7 +255,7 @@ func (r *Runner) waitUntil(ctx context.Context, t time.Duration) bool {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return true
+		return ctx.Err() == nil
 	case <-ctx.Done():
 		return false
 	}

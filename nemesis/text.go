@@ -190,7 +190,7 @@ func (l line) fault() history.PlannedFault {
 	}
 }
 
-// expand draws every repetition that begins within the main phase.
+// expand draws every repetition that begins within the main phase, and ends each with the phase.
 func (l line) expand(r *rand.Rand, length time.Duration) []history.PlannedFault {
 	var plan []history.PlannedFault
 	for start := time.Duration(0); ; start += l.every {
@@ -199,6 +199,7 @@ func (l line) expand(r *rand.Rand, length time.Duration) []history.PlannedFault 
 		if time.Duration(f.At) >= length {
 			break
 		}
+		f.For = min(f.For, history.Duration(length)-f.At)
 		plan = append(plan, f)
 		if l.every == 0 {
 			break

@@ -60,7 +60,7 @@ func newPage(run *history.Run, rep checker.Report) pageData {
 	p := pageData{
 		Name:    fmt.Sprintf("%s, seed %d", run.Test.Name, run.Test.Seed),
 		Verdict: rep.Verdict, Reason: rep.Reason, Gloss: gloss(rep.Verdict),
-		Facts: facts(run), Commands: commands(run), Notes: slices.Concat(rep.Notes, run.Problems),
+		Facts: facts(run), Commands: commands(run), Notes: notes(run, rep),
 		Found:   len(found),
 		Tallies: tallies(list),
 		Results: shorten(rep.Results), Plan: run.Plan, Phases: run.Phases,
@@ -97,4 +97,15 @@ func (p pageData) logWindow(started time.Time) window {
 	}
 	v := p.Data.Violations[0]
 	return window{started.Add(time.Duration(v.From) - logSlack), started.Add(time.Duration(v.To) + logSlack)}
+}
+
+// notes are the report's notes and the run's problems, each once: whoever judged may have noted the problems already.
+func notes(run *history.Run, rep checker.Report) []string {
+	all := slices.Clone(rep.Notes)
+	for _, p := range run.Problems {
+		if !slices.Contains(all, p) {
+			all = append(all, p)
+		}
+	}
+	return all
 }

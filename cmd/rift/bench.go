@@ -23,6 +23,9 @@ func (a *app) benchCommand() *cobra.Command {
 that runs use. Prints a table. Clients and nodes share this machine's processors.`,
 		Example: "  rift bench\n  rift bench --nodes 3 --each 5s --clients 1,50", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
 			if each <= 0 {
 				return usagef("--each: %s given, more than 0 allowed", each)
 			}
@@ -61,9 +64,7 @@ func (a *app) bench(c *cobra.Command, o *runOptions, loads []harness.Load) (err 
 	if err != nil {
 		return err
 	}
-	if err := a.sweepFirst(ctx); err != nil {
-		return err
-	}
+	a.sweepFirst(ctx)
 	owner, err := harness.Claim()
 	if err != nil {
 		return err

@@ -68,6 +68,9 @@ func (a *app) hunt(c *cobra.Command, o bugsOptions) error {
 	if o.seeds < 1 {
 		return usagef("--seeds: %d given, 1 or more allowed", o.seeds)
 	}
+	if err := o.run.check(); err != nil {
+		return err
+	}
 	rows, err := o.rows()
 	if err != nil {
 		return err
@@ -77,15 +80,20 @@ func (a *app) hunt(c *cobra.Command, o bugsOptions) error {
 		fmt.Fprintf(a.out, "\n[%d/%d] ", i+1, len(rows))
 		found, err := a.tryRow(c.Context(), o.run, r)
 		if err != nil {
-			return err
+			found = result{row: r, witness: -1, why: "the run could not be made: " + err.Error()}
 		}
 		results = append(results, found)
 		if c.Context().Err() != nil {
 			break
 		}
 	}
-	if !printHunt(a, results) {
+	good := printHunt(a, results)
+	switch {
+	case !good:
 		a.exit = exitInvalid
+	case len(results) < len(rows):
+		fmt.Fprintf(a.out, "%d of %d runs were made\n", len(results), len(rows))
+		a.exit = exitUnknown
 	}
 	return nil
 }

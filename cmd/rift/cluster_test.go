@@ -78,6 +78,28 @@ func checkFolder(t *testing.T, dir string) {
 	}
 }
 
+// mildPlan is a file with a plan that always leaves a majority, so that a slow machine proves as much as a fast one.
+func mildPlan(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "mild.plan")
+	plan := "at 500ms kill one for 1s\nat 2500ms pause one for 1s\nat 4500ms partition isolate-one for 1s\nat 6500ms clock one skew=bump offset=1m for 1s\n"
+	if err := os.WriteFile(path, []byte(plan), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// checkGone asks the system's own tools whether something with the tag is left.
+func checkGone(t *testing.T, tag string) {
+	t.Helper()
+	for _, command := range [][]string{{"docker", "ps", "-a"}, {"docker", "network", "ls"}, {"ip", "link"}, {"ip", "netns"}, {"ls", harness.DataRoot()}} {
+		out, _ := exec.Command(command[0], command[1:]...).CombinedOutput()
+		if strings.Contains(string(out), tag) {
+			t.Errorf("%v shows that something of %s is left:\n%s", command, tag, out)
+		}
+	}
+}
+
 func read(t *testing.T, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)

@@ -15,7 +15,7 @@ import (
 func judge(ctx context.Context, r *history.Run, w workloads.Workload, notes ...string) checker.Report {
 	checkers := append(w.Checkers(),
 		checker.Named{Name: "stats", Checker: checker.Stats{}},
-		checker.Named{Name: "evidence", Checker: checker.Evidence{Plan: r.Plan, Evidence: r.Evidence, Phases: r.Phases}},
+		checker.Named{Name: "evidence", Checker: checker.Evidence{Plan: r.Plan, Evidence: r.Evidence, Phases: r.Phases, Problems: r.Problems}},
 		checker.Named{Name: "node-logs", Checker: checker.NodeLogs{Files: r.Logs}},
 	)
 	return checker.NewReport(checker.Run(ctx, r.History, checkers), append(notes, r.Problems...))
@@ -40,6 +40,9 @@ func (a *app) judged(ctx context.Context, run *history.Run, w workloads.Workload
 		notes = append(notes, "the run was interrupted, and is judged as far as it went")
 	}
 	report := judge(ctx, run, w, notes...)
+	if err := ctx.Err(); err != nil {
+		return outcome{}, fmt.Errorf("judging was interrupted, and %s stays as it was: %w", run.Dir, err)
+	}
 	if err := reports.Write(run.Dir, run, report); err != nil {
 		return outcome{}, err
 	}

@@ -3,14 +3,18 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// A second signal ends the program at once; the next start sweeps.
-	context.AfterFunc(ctx, stop)
+	signal.Ignore(syscall.SIGPIPE) // a closed pipe must not keep faults from being healed
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	context.AfterFunc(ctx, func() {
+		stop() // a second signal ends the program at once; the next start sweeps
+		fmt.Fprintln(os.Stderr, "rift: stopping: faults are healed, what was recorded is judged; again to end at once")
+	})
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }

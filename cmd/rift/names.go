@@ -14,7 +14,7 @@ import (
 
 // nearest suggests the allowed name that the given one was probably meant to be, as the end of a sentence.
 func nearest(given string, allowed []string) string {
-	best, distance := "", len(given)/2+2
+	best, distance := "", max(len(given)/3, 2)+1
 	for _, name := range allowed {
 		if d := levenshtein.ComputeDistance(given, name); d < distance {
 			best, distance = name, d

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -45,12 +46,12 @@ type testOptions struct {
 func (o *testOptions) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&o.name, "name", "", "name of the test, and of its folder in the store (default: the workload)")
-	f.StringVar(&o.system, "system", "node", "system under test; see `rift list`")
+	f.StringVar(&o.system, "system", "node", "system under test; see 'rift list'")
 	f.StringVar(&o.bin, "bin", "", "program to run as a node, in place of the system's usual one")
-	f.StringVarP(&o.workload, "workload", "w", "register", "what the clients do; see `rift list`")
+	f.StringVarP(&o.workload, "workload", "w", "register", "what the clients do; see 'rift list'")
 	f.StringSliceVar(&o.nemesis, "nemesis", nil, "faults, with targets if wanted: kill,partition:ring+halves (default: none)")
-	f.StringVar(&o.planFile, "plan", "", "file with a plan of faults, in place of --nemesis; see `rift help plan`")
-	f.StringSliceVar(&o.bugs, "bug", nil, "bugs to switch on in the system; see `rift list`")
+	f.StringVar(&o.planFile, "plan", "", "file with a plan of faults, in place of --nemesis; see 'rift help plan'")
+	f.StringSliceVar(&o.bugs, "bug", nil, "bugs to switch on in the system; see 'rift list'")
 	f.DurationVarP(&o.time, "time", "t", 60*time.Second, "length of the main phase")
 	f.DurationVar(&o.opTimeout, "op-timeout", time.Second, "after which an operation counts as indeterminate")
 	f.IntVarP(&o.nodes, "nodes", "n", 5, "number of nodes, 1 to 9")
@@ -141,7 +142,7 @@ func (o *testOptions) numbers() (concurrency int, err error) {
 		return 0, usagef("--op-timeout: %s given, more than 0 allowed", o.opTimeout)
 	case o.nodes < 1 || o.nodes > mostNodes:
 		return 0, usagef("--nodes: %d given, 1 to %d allowed", o.nodes, mostNodes)
-	case o.rate < 0:
+	case !(o.rate >= 0) || math.IsInf(o.rate, 1):
 		return 0, usagef("--rate: %g given, 0 (as fast as they go) or more allowed", o.rate)
 	}
 	number, perNode := strings.CutSuffix(o.concurrency, "n")

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"rift/checker"
+	"rift/harness"
 	"rift/harness/history"
 )
 
@@ -34,6 +37,7 @@ func TestBadUsageNamesTheFieldAndWhatIsAllowed(t *testing.T) {
 		"run --nodes 0":                        "--nodes: 0 given, 1 to 9 allowed",
 		"run --concurrency 2m":                 "--concurrency",
 		"run --rate -1":                        "--rate",
+		"run --rate NaN":                       "--rate",
 		"run --op-timeout 0s":                  "--op-timeout",
 		"run --cluster cloud":                  "--cluster",
 		"run --name a/b":                       "--name",
@@ -103,7 +107,7 @@ func TestTheSameSeedGivesTheSamePlan(t *testing.T) {
 func TestTheWholePath(t *testing.T) {
 	needCluster(t)
 	bin, store := buildNode(t), t.TempDir()
-	code, out, errOut := rift(t, "run", "--time", "6s", "--seed", "1", "--nemesis", "kill,pause,partition", "--bin", bin, "--store", store)
+	code, out, errOut := rift(t, "run", "--time", "8s", "--seed", "1", "--plan", mildPlan(t), "--bin", bin, "--store", store)
 	if code != exitValid {
 		t.Fatalf("the healthy node: exit %d\n%s\n%s", code, out, errOut)
 	}
@@ -132,7 +136,41 @@ func TestAnInterruptedRunIsJudgedAndCleanedUp(t *testing.T) {
 	if code != exitUnknown || !strings.Contains(out.String(), "interrupted") {
 		t.Errorf("exit %d\n%s", code, out.String())
 	}
-	if code, swept, errOut := rift(t, "sweep"); code != exitValid || swept != "nothing was left\n" {
-		t.Errorf("exit %d, sweep found %q %q", code, swept, errOut)
+	_, tag, _ := strings.Cut(out.String(), "tag ")
+	checkGone(t, tag[:len(harness.TagPrefix)+6])
+}
+
+func TestAMissingRecordProvesNothing(t *testing.T) {
+	dir := t.TempDir()
+	run := &history.Run{Dir: dir, Test: history.Test{Workload: "set"}, Problems: []string{"plan.json is missing"}}
+	w, err := findWorkload("set")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 400 {
+		op := history.Op{Index: 2 * i, F: "add", Type: history.Invoke, Value: json.RawMessage(fmt.Sprint(i))}
+		done := op
+		done.Index, done.Type = op.Index+1, history.OK
+		run.History = append(run.History, op, done)
+	}
+	report := judge(t.Context(), run, w)
+	for _, r := range report.Results {
+		if r.Checker == "evidence" && (r.Verdict != checker.Unknown || !strings.Contains(r.Summary, "plan.json is missing")) {
+			t.Errorf("%s: %s", r.Verdict, r.Summary)
+		}
+	}
+	if report.Verdict == checker.Valid {
+		t.Error("valid")
+	}
+}
+
+func TestTheCommandThatRepeatsARunIsQuoted(t *testing.T) {
+	got := commandLine(history.Test{
+		Workload: "set", System: "node", Name: "my test", Options: map[string]string{"a": "it's"}, Nemesis: []string{"kill:leader+one"}, Cluster: "local", Seed: 7,
+	}, "", "p")
+	for _, want := range []string{"--name 'my test'", `--set 'a=it'\''s'`, "--nemesis kill:leader+one", "--seed 7"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s lacks %s", got, want)
+		}
 	}
 }

@@ -41,6 +41,9 @@ points to it: the plan, the history, the evidence that the faults bit, the verdi
 			if err != nil {
 				return err
 			}
+			if err := o.check(); err != nil {
+				return err
+			}
 			outcome, err := a.makeRun(c.Context(), chosen, o)
 			if err != nil {
 				return err
@@ -59,6 +62,15 @@ func (o *runOptions) runFlags(c *cobra.Command) {
 	c.Flags().StringVar(&o.store, "store", "store", "folder in which runs are kept")
 }
 
+// clusters are where nodes can run; auto is the first that can be had.
+var clusters = []string{"auto", "docker", "local"}
+
+// check checks what can be checked before anything starts.
+func (o *runOptions) check() error {
+	_, err := named("--cluster", o.cluster, clusters, func(c string) string { return c })
+	return err
+}
+
 // outcome is a run that was made and judged.
 type outcome struct {
 	dir    string
@@ -72,9 +84,7 @@ func (a *app) makeRun(ctx context.Context, c choice, o runOptions) (outcome, err
 		return outcome{}, err
 	}
 	fmt.Fprintf(a.out, "seed %d\n", c.test.Seed)
-	if err := a.sweepFirst(ctx); err != nil {
-		return outcome{}, err
-	}
+	a.sweepFirst(ctx)
 	owner, err := harness.Claim()
 	if err != nil {
 		return outcome{}, err
@@ -88,7 +98,11 @@ func (a *app) makeRun(ctx context.Context, c choice, o runOptions) (outcome, err
 	if err := owner.Release(); err != nil {
 		a.logger().Warn("give the run's tag back", "error", err)
 	}
-	if ran != nil && !errors.Is(ran, harness.ErrInterrupted) {
+	switch {
+	case errors.Is(ran, harness.ErrNotHealed):
+		fmt.Fprintln(a.err, "rift:", ran)
+		fmt.Fprintln(a.err, "rift: `rift sweep` removes what is left on the machine")
+	case ran != nil && !errors.Is(ran, harness.ErrInterrupted):
 		return outcome{}, ran
 	}
 	// What was recorded is judged even after Ctrl-C.
@@ -100,7 +114,7 @@ func (a *app) carryOut(ctx context.Context, c *choice, o runOptions, tag, dir st
 		Tag: tag, Dir: dir, Data: filepath.Join(harness.DataRoot(), tag), Log: a.logger(),
 	})
 	if err != nil {
-		return err
+		return errors.Join(err, os.RemoveAll(dir))
 	}
 	c.test.Cluster = hosts.Kind()
 	plan := c.plan()
@@ -109,7 +123,7 @@ func (a *app) carryOut(ctx context.Context, c *choice, o runOptions, tag, dir st
 	if text == "" {
 		text = nemesis.Text(plan.Faults)
 	}
-	c.test.Command = commandLine(c.test, planText)
+	c.test.Command = commandLine(c.test, o.test.bin, planText)
 	if err := errors.Join(
 		history.WriteJSON(filepath.Join(dir, history.TestFile), c.test),
 		history.WriteJSON(filepath.Join(dir, history.PlanFile), plan),
@@ -117,8 +131,11 @@ func (a *app) carryOut(ctx context.Context, c *choice, o runOptions, tag, dir st
 	); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, "%s on %s: %d nodes (%s), %d clients, %s, %d faults planned (%s)\n", c.test.Workload, c.test.System, c.test.Nodes,
-		c.test.Cluster, c.test.Concurrency, time.Duration(c.test.Time), len(plan.Faults), orNone(kindsOf(plan)))
+	if err := history.PointLatest(o.store, dir); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "%s on %s: %d nodes (%s, tag %s), %d clients, %s, %d faults planned (%s)\n", c.test.Workload, c.test.System, c.test.Nodes,
+		c.test.Cluster, tag, c.test.Concurrency, time.Duration(c.test.Time), len(plan.Faults), orNone(kindsOf(plan)))
 	fmt.Fprintf(a.out, "folder %s\n", dir)
 	progress := newProgress(a.err)
 	defer progress.end()
@@ -156,11 +173,12 @@ func chooseHosts(ctx context.Context, cluster string, o harness.HostsOptions) (h
 		return nil, fmt.Errorf("nodes can run nowhere: %w, and network namespaces need root; either start Docker "+
 			"(`systemctl start docker`) and join the group docker, or run rift as root with --cluster local", err)
 	}
-	return nil, usagef("--cluster: %q given%s", cluster, nearest(cluster, []string{"auto", "docker", "local"}))
+	return nil, usagef("--cluster: %q given%s", cluster, nearest(cluster, clusters))
 }
 
-// commandLine is the command that makes the run again; planText is where the plan's text is kept, for a run that was given one.
-func commandLine(t history.Test, planText string) string {
+// commandLine is the command that makes the run again; bin is the program that was given in place of the system's, planText is where
+// the plan's text is kept, for a run that was given one.
+func commandLine(t history.Test, bin, planText string) string {
 	args := []string{"rift", "run", "--workload", t.Workload, "--system", t.System}
 	if t.Name != t.Workload {
 		args = append(args, "--name", t.Name)
@@ -171,6 +189,9 @@ func commandLine(t history.Test, planText string) string {
 	if t.Plan != "" {
 		args = append(args, "--plan", planText)
 	}
+	if bin != "" {
+		args = append(args, "--bin", bin)
+	}
 	if len(t.Bugs) > 0 {
 		args = append(args, "--bug", strings.Join(t.Bugs, ","))
 	}
@@ -179,7 +200,22 @@ func commandLine(t history.Test, planText string) string {
 	for _, k := range sortedKeys(t.Options) {
 		args = append(args, "--set", k+"="+t.Options[k])
 	}
-	return strings.Join(append(args, "--cluster", t.Cluster, "--seed", fmt.Sprint(t.Seed)), " ")
+	args = append(args, "--cluster", t.Cluster, "--seed", fmt.Sprint(t.Seed))
+	for i, arg := range args {
+		args[i] = shellQuote(arg)
+	}
+	return strings.Join(args, " ")
+}
+
+// shellQuote quotes an argument that a POSIX shell would take apart.
+func shellQuote(arg string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:,=+@%", r)
+	}
+	if arg != "" && strings.IndexFunc(arg, func(r rune) bool { return !plain(r) }) < 0 {
+		return arg
+	}
+	return "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
 }
 
 // kindsOf are the kinds of fault in a plan, in the order of their first.

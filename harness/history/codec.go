@@ -11,7 +11,7 @@ import (
 )
 
 // AppendJSON appends the event as one JSON object, without a newline. Its bytes are a function
-// of the event alone. Values must be valid JSON without newlines; the driver's codecs see to that.
+// of the event alone. Values must be valid JSON without newlines; the driver sees to that.
 func (o Op) AppendJSON(b []byte) []byte {
 	b = append(b, `{"index":`...)
 	b = strconv.AppendInt(b, int64(o.Index), 10)

@@ -27,23 +27,31 @@ const (
 	NodesDir     = "nodes"
 )
 
-// Create makes the folder <store>/<test name>/<time>-<seed> and points <store>/latest to it.
+// Create makes the folder <store>/<test name>/<time>-<seed>.
 func Create(store string, t Test) (string, error) {
 	name := fmt.Sprintf("%s-%d", t.Started.UTC().Format("20060102T150405.000"), t.Seed)
 	dir := filepath.Join(store, t.Name, name)
 	if err := os.MkdirAll(filepath.Join(dir, NodesDir), 0o755); err != nil {
 		return "", fmt.Errorf("store folder %q cannot be written: %w; choose another with --store", store, err)
 	}
+	return dir, nil
+}
+
+// PointLatest points <store>/latest to a run's folder in the store.
+func PointLatest(store, dir string) error {
+	to, err := filepath.Rel(store, dir)
+	if err != nil {
+		return fmt.Errorf("point %s/latest to %s: %w", store, dir, err)
+	}
 	latest := filepath.Join(store, "latest")
-	next := latest + ".next"
-	_ = os.Remove(next)
-	if err := os.Symlink(filepath.Join(t.Name, name), next); err != nil {
-		return "", fmt.Errorf("store folder %q cannot be written: %w; choose another with --store", store, err)
+	next := fmt.Sprintf("%s.%s", latest, filepath.Base(dir)) // of this run alone
+	if err := os.Symlink(to, next); err != nil {
+		return fmt.Errorf("point %s to the run: %w", latest, err)
 	}
 	if err := os.Rename(next, latest); err != nil {
-		return "", fmt.Errorf("point store/latest to the run: %w", err)
+		return fmt.Errorf("point %s to the run: %w", latest, err)
 	}
-	return dir, nil
+	return nil
 }
 
 // WriteJSON writes v, indented, so that the file is either the old or the new one.

@@ -142,11 +142,14 @@ func TestLoadSaysWhatIsMissing(t *testing.T) {
 	}
 }
 
-func TestCreatePointsLatestToTheNewestRun(t *testing.T) {
+func TestLatestPointsToTheNewestRun(t *testing.T) {
 	store := t.TempDir()
 	for seed := range int64(2) {
 		dir, err := Create(store, Test{Name: "register", Seed: seed, Started: time.Unix(seed, 0)})
 		if err != nil {
+			t.Fatal(err)
+		}
+		if err := PointLatest(store, dir); err != nil {
 			t.Fatal(err)
 		}
 		latest, err := filepath.EvalSymlinks(filepath.Join(store, "latest"))

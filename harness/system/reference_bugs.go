@@ -45,5 +45,23 @@ at 2s every 10s partition isolate-leader for 5s
 			Workload: "set", Nemesis: []string{"kill:minority+one+leader"}, Checker: "set",
 			Options: map[string]string{"snapshot-threshold": "200", "trailing-logs": "100"},
 		},
+		{
+			// Transactions fail often where each reads first and then writes on condition that nothing has changed.
+			Name: "dirty-abort", Doc: "a transaction that fails leaves its earlier writes",
+			Workload: "list-append", Nemesis: []string{"kill", "partition"}, Checker: "list-append",
+			Options: map[string]string{"transactions": "optimistic"},
+		},
+		{
+			Name: "fractured-read", Doc: "a transaction that only reads takes each key from another moment",
+			Workload: "bank", Nemesis: []string{"kill", "partition"}, Checker: "bank",
+		},
+		{
+			Name: "lost-update", Doc: "append and add are computed outside the state machine and then written blindly",
+			Workload: "counter", Nemesis: []string{"kill", "partition"}, Checker: "counter-bounds",
+		},
+		{
+			Name: "write-skew", Doc: "transactions are checked for conflicts between writes only",
+			Workload: "write-skew", Nemesis: []string{"kill", "partition"}, Checker: "rw-register",
+		},
 	}
 }
