@@ -51,4 +51,3 @@ docs: build ## write the generated parts of docs/ anew
 
 clean: ## remove what was built and the runs that were stored
 	rm -rf $(BIN) store
-	$(GO) clean -testcache
