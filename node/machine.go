@@ -24,7 +24,7 @@ type machine struct {
 	restores atomic.Uint64 // snapshots restored so far
 
 	mu      sync.Mutex
-	waiters map[chan struct{}]uint64 // closed when the state machine has seen the index
+	waiters map[*waiter]struct{}
 }
 
 // errStaleTerm answers a proposal that was logged under another term than it was proposed in. Every
@@ -32,7 +32,7 @@ type machine struct {
 var errStaleTerm = fmt.Errorf("proposed in an earlier term: %w", raft.ErrNotLeader)
 
 func newMachine() *machine {
-	m := &machine{waiters: map[chan struct{}]uint64{}, onCluster: func(string) {}}
+	m := &machine{waiters: map[*waiter]struct{}{}, onCluster: func(string) {}}
 	m.current.Store(newState())
 	return m
 }
@@ -93,35 +93,42 @@ func (m *machine) publish(next *state) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for ch, index := range m.waiters {
-		if next.index >= index {
-			close(ch)
-			delete(m.waiters, ch)
+	for w := range m.waiters {
+		if next.index >= w.index {
+			w.state <- next // never blocks: it has room for one
+			delete(m.waiters, w)
 		}
 	}
 }
 
-// wait returns once the state machine has seen the log entry with the given index.
-func (m *machine) wait(ctx context.Context, index uint64) error {
-	if m.state().index >= index {
-		return nil
+// A waiter waits for a state that has seen the log entry with the index.
+type waiter struct {
+	index uint64
+	state chan *state
+}
+
+// wait returns a state that has seen the log entry with the given index. The newest state, a moment later,
+// may be an older one: raft can restore a snapshot that the node was already ahead of.
+func (m *machine) wait(ctx context.Context, index uint64) (*state, error) {
+	if s := m.state(); s.index >= index {
+		return s, nil
 	}
 	m.mu.Lock()
-	if m.state().index >= index { // published before the lock was taken
+	if s := m.state(); s.index >= index { // published before the lock was taken
 		m.mu.Unlock()
-		return nil
+		return s, nil
 	}
-	ch := make(chan struct{})
-	m.waiters[ch] = index
+	w := &waiter{index, make(chan *state, 1)}
+	m.waiters[w] = struct{}{}
 	m.mu.Unlock()
 	select {
-	case <-ch:
-		return nil
+	case s := <-w.state:
+		return s, nil
 	case <-ctx.Done():
 		m.mu.Lock()
-		delete(m.waiters, ch)
+		delete(m.waiters, w)
 		m.mu.Unlock()
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
 }
 

@@ -1,8 +1,10 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"testing"
 
 	"github.com/hashicorp/raft"
@@ -43,18 +45,23 @@ func TestUnreadableEntriesStopTheNode(t *testing.T) {
 	newMachine().Apply(&raft.Log{Index: 1, Type: raft.LogCommand, Data: []byte{99}})
 }
 
-func TestWaitEndsWhenTheEntryIsApplied(t *testing.T) {
+func TestWaitEndsWithAStateThatHasSeenTheEntry(t *testing.T) {
 	m := newMachine()
-	ended := make(chan error, 1)
-	go func() { ended <- m.wait(context.Background(), 2) }()
 	m.Apply(logEntry(1, 1, 1))
+	old, _ := m.Snapshot()
+	ended := make(chan *state, 1)
+	go func() { s, _ := m.wait(context.Background(), 2); ended <- s }()
+	await(t, "it waits", func() bool { m.mu.Lock(); defer m.mu.Unlock(); return len(m.waiters) == 1 })
 	m.Apply(logEntry(2, 1, 1))
-	if err := <-ended; err != nil {
-		t.Error(err)
+	if err := m.Restore(io.NopCloser(bytes.NewReader(snapshotBytes(t, old.(snapshot).state)))); err != nil { // as raft may
+		t.Fatal(err)
+	}
+	if s := <-ended; s == nil || s.index < 2 {
+		t.Errorf("got %+v", s)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := m.wait(ctx, 3); !errors.Is(err, context.Canceled) {
+	if _, err := m.wait(ctx, 3); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	if len(m.waiters) != 0 {

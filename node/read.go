@@ -24,10 +24,11 @@ func (n *Node) view(ctx context.Context) (*state, error) {
 		changed := n.leadership.changed()
 		index, err := n.readIndex(patience)
 		if err == nil {
-			if err := n.machine.wait(ctx, index); err != nil {
+			s, err := n.machine.wait(ctx, index)
+			if err != nil {
 				return nil, definitely(CodeTimeout, "this node has not caught up with the leader in time")
 			}
-			return n.machine.state(), nil
+			return s, nil
 		}
 		select {
 		case <-changed:
