@@ -49,7 +49,7 @@ var scenarios = map[string]func(c *testCluster) bool{
 
 	"cas-race": func(c *testCluster) bool {
 		leader := c.leader()
-		for try := range 20 {
+		for try := range 10 {
 			key := fmt.Sprintf("/v1/kv/x%d", try)
 			c.must(leader, "PUT", key, "0")
 			var won atomic.Int32

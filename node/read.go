@@ -122,7 +122,6 @@ func (n *Node) probeAll(servers []raft.Server, term uint64) {
 	heartbeat := &raft.AppendEntriesRequest{
 		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(self), Addr: address},
 		Term:      term,
-		Leader:    address,
 	}
 	for _, s := range servers {
 		if s.ID != self {

@@ -146,7 +146,7 @@ func TestHeartbeatsTakeTheMainLoop(t *testing.T) {
 	defer tr.Close()
 	tr.SetHeartbeatHandler(func(raft.RPC) { t.Error("a heartbeat took the fast path") })
 	sent := make(chan error, 1)
-	heartbeat := &raft.AppendEntriesRequest{Term: 7, Leader: []byte("x")}
+	heartbeat := &raft.AppendEntriesRequest{RPCHeader: raft.RPCHeader{Addr: []byte("x")}, Term: 7}
 	var answer raft.AppendEntriesResponse
 	go func() { sent <- tr.AppendEntries("n1", tr.LocalAddr(), heartbeat, &answer) }()
 	rpc := <-tr.Consumer()

@@ -51,7 +51,7 @@ func hashOf(items map[string]item) (sum uint64) {
 
 func TestStateIsWhatTheSlowStateIs(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	for run := range 50 {
+	for run := range 25 {
 		s, slow := newState(), &slowState{items: map[string]item{}}
 		for step := range 200 {
 			tr := s.transition()
