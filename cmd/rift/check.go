@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 
@@ -59,7 +60,7 @@ var fileFlags = []string{"format", "independent", "failed-cas-observes", "out"}
 // checkOptions are the flags of rift check.
 type checkOptions struct {
 	workload string
-	told     settings
+	told     map[string]string
 	expect   string // consistency model
 	source   source // without the path
 	out      string
@@ -69,7 +70,7 @@ type checkOptions struct {
 func (o *checkOptions) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVarP(&o.workload, "workload", "w", "", "judge as this workload, model or checker (default: what test.json says)")
-	f.StringToStringVar((*map[string]string)(&o.told), "model-arg", nil, "what the model is to know: n=3; see `rift list`")
+	f.StringToStringVar(&o.told, "model-arg", nil, "what the model is to know: n=3; see `rift list`")
 	f.StringVar(&o.expect, consistencyModel, "", "what a database promises: serializable, snapshot-isolation, ... (default: strict-serializable)")
 	f.StringVar(&o.source.format, "format", "", "form of the FILE: jsonl, edn or log (default: told by how it begins)")
 	f.BoolVar(&o.source.Independent, "independent", false, "values are [key value], as jepsen.independent writes them")
@@ -79,11 +80,9 @@ func (o *checkOptions) flags(c *cobra.Command) {
 }
 
 // settings are what the promise is told by flags.
-func (o checkOptions) settings() settings {
-	s := settings{}
-	for name, value := range o.told {
-		s[name] = value
-	}
+func (o checkOptions) settings() map[string]string {
+	s := make(map[string]string)
+	maps.Copy(s, o.told)
 	if o.expect != "" {
 		s[consistencyModel] = o.expect
 	}

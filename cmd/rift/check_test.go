@@ -26,7 +26,8 @@ func file(t *testing.T, name, text string) string {
 // exits are the exit codes of the verdicts.
 var exits = map[string]int{"valid": exitValid, "invalid": exitInvalid, "unknown": exitUnknown}
 
-// TestEveryPromiseRejectsAndAccepts judges the histories in testdata/promises.txt, of which there is one of each verdict for each promise.
+// TestEveryPromiseRejectsAndAccepts judges the histories in testdata/promises.txt, of which there is at least one that is accepted and one that is
+// rejected for each promise.
 func TestEveryPromiseRejectsAndAccepts(t *testing.T) {
 	seen := make(map[string]int)
 	for _, section := range strings.Split(read(t, filepath.Join("testdata", "promises.txt")), "\n== ")[1:] {
@@ -59,12 +60,15 @@ func TestCheckNamesWhatIsWrongWithItsArguments(t *testing.T) {
 		"check --workload mutx FILE": `did you mean "mutex"?`,
 		"check --workload register --model-arg n=3 FILE":                     "nothing allowed with --workload register",
 		"check --workload semaphore --model-arg m=3 FILE":                    `did you mean "n"?`,
-		"check --workload semaphore --model-arg n=0 FILE":                    "n=0 given, a whole number from 1 on allowed",
-		"check --workload multi-register --model-arg x=one FILE":             "x=one given, a value as JSON allowed",
+		"check --workload semaphore --model-arg n=0 FILE":                    `"n=0" given, a whole number from 1 on allowed`,
+		"check --workload multi-register --model-arg x=one FILE":             `"x=one" given, a value as JSON allowed`,
 		"check --workload list-append --consistency-model serialisable FILE": `did you mean "serializable"?`,
 		"check --workload list-append --model-arg keys=none FILE":            `--model-arg: "keys" given`,
 		"check --workload rw-register --model-arg keys=linear FILE":          "allowed: none, sequential, linearizable",
 		"check --workload mutex --consistency-model serializable FILE":       "--consistency-model",
+		"check --workload stale-bound FILE":                                  "judges by times",
+		"check --workload stale-bound --model-arg bound=soon FILE":           "a duration such as 1.5s allowed",
+		"check --workload set-full --model-arg eventual=yes FILE":            "allowed: false, true",
 		"check --workload register --format json FILE":                       `did you mean "jsonl"?`,
 		"check --workload register --independent FILE":                       "--independent",
 		"check --workload register /nowhere":                                 "/nowhere",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,15 +29,18 @@ func (a *app) checkFile(ctx context.Context, path string, o checkOptions) error 
 	}
 	s := o.source
 	s.path = path
-	run, f, err := s.load()
+	got, err := s.load()
 	if err != nil {
 		return err
 	}
+	if p.timed && !got.timed {
+		return usagef("%s: %s judges by times, and the history has none", path, p.name)
+	}
+	run := got.run
 	run.Test.Workload, run.Test.Options, run.Test.Version = p.name, told, fullVersion()
-	run.Test.Subject = map[string]string{"source": path, "form": f.name}
+	run.Test.Subject = map[string]string{"source": path, "form": got.form.name}
 	if len(run.Problems) > 0 {
 		run.Problems = []string{path + ": " + strings.Join(run.Problems, "; ")}
-		run.Test.Subject[problems] = run.Problems[0]
 	}
 	if o.out != "" {
 		if err := a.saveAsRun(run, o.out); err != nil {
@@ -44,7 +48,7 @@ func (a *app) checkFile(ctx context.Context, path string, o checkOptions) error 
 		}
 	}
 	if !o.json {
-		fmt.Fprintf(a.out, "%s (%s)\n", path, f.name)
+		fmt.Fprintf(a.out, "%s (%s)\n", path, got.form.name)
 	}
 	return a.judgeAlone(ctx, run, path, o.json)
 }
@@ -54,11 +58,10 @@ func (a *app) checkMade(ctx context.Context, run *history.Run, o checkOptions) e
 	if o.workload != "" && o.workload != run.Test.Workload {
 		run.Test.Workload, run.Test.Options = o.workload, nil
 	}
-	for name, value := range o.settings() {
-		if run.Test.Options == nil {
-			run.Test.Options = settings{}
-		}
-		run.Test.Options[name] = value
+	if told := o.settings(); len(told) > 0 {
+		maps.Copy(told, run.Test.Options)
+		maps.Copy(told, o.settings())
+		run.Test.Options = told
 	}
 	run.Problems = nil // it never had a plan or evidence
 	if s := run.Damage.String(); s != "" {
@@ -66,6 +69,7 @@ func (a *app) checkMade(ctx context.Context, run *history.Run, o checkOptions) e
 	}
 	if s := run.Test.Subject[problems]; s != "" {
 		run.Problems = append(run.Problems, s)
+		delete(run.Test.Subject, problems)
 	}
 	return a.judgeAlone(ctx, run, run.Dir, o.json)
 }
@@ -110,7 +114,12 @@ func (a *app) saveAsRun(run *history.Run, dir string) error {
 		return fmt.Errorf("make folder for the report: %w", err)
 	}
 	run.Dir = dir
-	if err := history.WriteJSON(filepath.Join(dir, history.TestFile), run.Test); err != nil {
+	test := run.Test
+	if len(run.Problems) > 0 {
+		test.Subject = maps.Clone(test.Subject)
+		test.Subject[problems] = run.Problems[0]
+	}
+	if err := history.WriteJSON(filepath.Join(dir, history.TestFile), test); err != nil {
 		return err
 	}
 	return a.toFile(path, func(out io.Writer) error { return history.Write(out, run.History) })

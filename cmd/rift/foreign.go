@@ -103,27 +103,34 @@ func (s source) form(flag string, in *bufio.Reader) (form, error) {
 	panic("the last form is that of all other files")
 }
 
-// load reads the history as a run of which nothing else is known. Events without a time come a microsecond after the one before, so that they
-// can be drawn.
-func (s source) load() (*history.Run, form, error) {
+// found is a history that was read from a source, as a run of which nothing else is known.
+type found struct {
+	run   *history.Run
+	form  form
+	timed bool // it has times of its own
+}
+
+// load reads the history. Events without a time come a microsecond after the one before, so that they can be drawn.
+func (s source) load() (found, error) {
 	run := &history.Run{Test: history.Test{Name: filepath.Base(s.path), Nemesis: []string{"not known"}}}
-	timed := false
-	f, damage, err := s.each("--format", func(_ form, op history.Op) error {
-		timed = timed || op.Time != 0 && op.Time != time.Duration(op.Index)*time.Microsecond
+	got := found{run: run}
+	form, damage, err := s.each("--format", func(_ form, op history.Op) error {
+		got.timed = got.timed || op.Time != 0 && op.Time != time.Duration(op.Index)*time.Microsecond
 		if n := len(run.History); op.Time == 0 && n > 0 {
 			op.Time = run.History[n-1].Time + time.Microsecond
 		}
 		run.History = append(run.History, op)
 		return nil
 	})
-	if len(run.History) > 1 && !timed {
+	got.form, run.Damage = form, damage
+	switch {
+	case len(run.History) > 1 && !got.timed:
 		run.Problems = append(run.Problems, "it has no times, so its events are taken to be a microsecond apart")
+	case err == nil && len(run.History) == 0 && damage.Dropped == 0:
+		run.Problems = append(run.Problems, fmt.Sprintf("no operation was found in it, read as %s (%s)", form.name, form.doc))
 	}
-	if run.Damage = damage; damage.Dropped > 0 {
+	if damage.Dropped > 0 {
 		run.Problems = append(run.Problems, damage.String())
 	}
-	if err == nil && len(run.History) == 0 && damage.Dropped == 0 {
-		run.Problems = append(run.Problems, fmt.Sprintf("no operation was found in it, read as %s (%s)", f.name, f.doc))
-	}
-	return run, f, err
+	return got, err
 }
