@@ -10,6 +10,7 @@ CHAOS_NEMESIS?= kill,partition,pause,clock
 BUG_SEEDS    ?= 3
 BUG_TIME     ?= 45s
 FUZZ_TIME    ?= 20s
+BENCH_TIME   ?= 3x
 
 .DEFAULT_GOAL := help
 .PHONY: help build test race fuzz lint chaos bugs bench docs clean
@@ -42,12 +43,31 @@ chaos: build ## test the reference node for a minute under kills, partitions, pa
 bugs: build ## show that every planted bug is found, and the healthy node is clean
 	$(RIFT) bugs --seeds $(BUG_SEEDS) --time $(BUG_TIME)
 
-bench: build ## measure the driver, the checkers, and the reference node
-	$(GO) test -run '^$$' -bench . -benchmem ./harness ./harness/... ./checker/...
+bench: build ## measure the checkers, also against porcupine, the driver, and the reference node
+	@set -o pipefail; { $(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCH_TIME) ./checker/... ./harness/history/... && \
+	  $(GO) test -run '^$$' -bench . -benchmem $$($(GO) list ./harness/... | grep -v /history); } 2>&1 | awk "$$BENCH_TABLE"
 	$(RIFT) bench
 
+# A benchmark a line: its name, the time and memory it takes, and what it reports itself, such as times-faster than porcupine.
+define BENCH_TABLE
+function time(ns) { return ns < 1e6 ? sprintf("%.1f us", ns/1e3) : ns < 1e9 ? sprintf("%.1f ms", ns/1e6) : sprintf("%.2f s", ns/1e9) }
+/^pkg:/ { pkg = "\n" $$2 "\n" }
+/^Benchmark/ {
+	sub(/^Benchmark/, "", $$1); sub(/-[0-9]+$$/, "", $$1); took = bytes = more = ""
+	for (i = 3; i < NF; i += 2) {
+		if ($$(i+1) == "ns/op") took = time($$i)
+		else if ($$(i+1) == "B/op") bytes = sprintf("%.1f MB", $$i/1e6)
+		else if ($$(i+1) != "allocs/op") more = more "  " $$i " " $$(i+1)
+	}
+	printf "%s  %-52s %10s %10s %s\n", pkg, $$1, took, bytes, more; pkg = ""; fflush()
+}
+/no answer after/ { print "      " substr($$0, index($$0, "porcupine had")) }
+/^(FAIL|panic:|--- FAIL)/ { print }
+endef
+export BENCH_TABLE
+
 docs: build ## write the generated parts of docs/ anew
-	$(RIFT) list > docs/list.txt
+	$(RIFT) docs docs
 
 clean: ## remove what was built and the runs that were stored
 	rm -rf $(BIN) store

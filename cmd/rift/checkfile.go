@@ -37,7 +37,7 @@ func (a *app) checkFile(ctx context.Context, path string, o checkOptions) error 
 		return usagef("%s: %s judges by times, and the history has none", path, p.name)
 	}
 	run := got.run
-	run.Test.Workload, run.Test.Options, run.Test.Version = p.name, told, fullVersion()
+	run.Test.Workload, run.Test.Options = p.name, told
 	run.Test.Subject = map[string]string{"source": path, "form": got.form.name}
 	if len(run.Problems) > 0 {
 		run.Problems = []string{path + ": " + strings.Join(run.Problems, "; ")}

@@ -163,11 +163,15 @@ func (p promise) renamed(h history.History) history.History {
 func (p promise) options() string {
 	var all []string
 	for _, s := range p.settings {
-		between := " " + s.name + "="
-		if s.name == consistencyModel {
-			between = " "
-		}
-		all = append(all, flagOf(s.name, between)+s.usual)
+		all = append(all, flagOf(s.name, between(s.name))+s.usual)
 	}
 	return strings.Join(all, ", ")
+}
+
+// between stands between a setting's flag and its value.
+func between(name string) string {
+	if name == consistencyModel {
+		return " "
+	}
+	return " " + name + "="
 }
