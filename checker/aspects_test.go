@@ -28,7 +28,7 @@ func TestAspects(t *testing.T) {
 	} {
 		r := rand.New(rand.NewPCG(10, 11))
 		tally := make(map[string]int)
-		for range histories(t, 10_000) {
+		for range histories(t, 2_500) {
 			h := arbitrary(r, c.answer)
 			found := c.Check(context.Background(), h)
 			tally[found.Verdict.String()]++
@@ -173,7 +173,7 @@ func brutePrefix(s *setHistory, sessions bool) bool {
 func TestPrefixAgrees(t *testing.T) {
 	r := rand.New(rand.NewPCG(12, 13))
 	tally := make(map[string]int)
-	for range histories(t, 5_000) {
+	for range histories(t, 1_500) {
 		h := drawLists(r, 0.3*float64(r.IntN(2)))
 		s, err := readSet(h)
 		if err != nil {
@@ -202,7 +202,7 @@ func TestPrefixAgrees(t *testing.T) {
 func TestMissed(t *testing.T) {
 	r := rand.New(rand.NewPCG(14, 15))
 	missed := 0
-	for range histories(t, 5_000) {
+	for range histories(t, 1_500) {
 		s, err := readSet(drawLists(r, 0.5))
 		if err != nil {
 			t.Fatal(err)

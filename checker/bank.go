@@ -11,7 +11,7 @@ import (
 	"rift/harness/history"
 )
 
-// Bank checks that money is only moved, as in Jepsen's bank test: "transfer" takes {"from", "to", "amount"}, and "balances" answers an object
+// Bank checks that money is only moved, as in Jepsen's bank test: "transfer" takes {"from", "to", "amount"}, and "balances" or "read" answers an object
 // of all accounts, whose balances must have the same total in every answer. An account that an answer leaves out holds nothing. That it
 // finds a wrong total proves that reads are no snapshots or that transfers are not atomic; that it finds none proves neither. It takes O(n) for
 // n balances.
@@ -27,9 +27,9 @@ const (
 
 // transfer is the value of a transfer.
 type transfer struct {
-	From   string `json:"from"`
-	To     string `json:"to"`
-	Amount *int   `json:"amount"`
+	From   json.RawMessage `json:"from"`
+	To     json.RawMessage `json:"to"`
+	Amount *int            `json:"amount"`
 }
 
 // Check implements Checker.
@@ -48,15 +48,19 @@ func (c Bank) Check(_ context.Context, h history.History) Result {
 	var last *history.Operation // the last answer with the right total
 	for _, s := range all {
 		o := v.operation(s)
-		switch {
-		case o.F == "transfer":
+		switch o.F {
+		case "transfer":
 			err = readTransfer(o)
-			r.Counts["transfers"] += succeededOnce(o)
-		case o.F == "balances" && o.Type == history.OK:
-			last, err = c.judge(o, last, b)
-			r.Counts["reads"]++
-		case o.F != "balances":
-			err = unknownFunction(o.F, "transfer", "balances")
+			if o.Type == history.OK {
+				r.Counts["transfers"]++
+			}
+		case "balances", "read":
+			if o.Type == history.OK {
+				last, err = c.judge(o, last, b)
+				r.Counts["reads"]++
+			}
+		default:
+			err = unknownFunction(o.F, "transfer", "balances", "read")
 		}
 		if err != nil {
 			return r.unreadable(bad(o, err))
@@ -78,18 +82,10 @@ func (c Bank) Check(_ context.Context, h history.History) Result {
 
 func readTransfer(o history.Operation) error {
 	var t transfer
-	if err := json.Unmarshal(o.Input, &t); err != nil || t.Amount == nil {
+	if err := json.Unmarshal(o.Input, &t); err != nil || t.From == nil || t.To == nil || t.Amount == nil {
 		return fmt.Errorf(`value: %.80s given, {"from", "to", "amount"} allowed`, o.Input)
 	}
 	return nil
-}
-
-// succeededOnce is 1 if the operation was acknowledged.
-func succeededOnce(o history.Operation) int {
-	if o.Type == history.OK {
-		return 1
-	}
-	return 0
 }
 
 // times is how often: "once", "3 times".

@@ -223,7 +223,7 @@ func bruteCausal(a *accesses, convergent bool) bool {
 func TestWeakPromisesAgree(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	tally := make(map[string]int)
-	for range histories(t, 10_000) {
+	for range histories(t, 4_000) {
 		h := drawWeak(r, randomWeak(r))
 		a := kept(t, h)
 		sequential, convergent, causal := bruteSequential(a), bruteCausal(a, true), bruteCausal(a, false)
@@ -250,6 +250,39 @@ func TestWeakPromisesAgree(t *testing.T) {
 		if tally[kind] == 0 {
 			t.Errorf("no history is %s: %v", kind, tally)
 		}
+	}
+}
+
+// TestScheduleAgrees leaves the whole decision to the search for an order, without any links, and compares it with brute force.
+func TestScheduleAgrees(t *testing.T) {
+	r := rand.New(rand.NewPCG(24, 25))
+	tally := make(map[Verdict]int)
+	for range histories(t, 2_000) {
+		h := drawWeak(r, randomWeak(r))
+		a := kept(t, h)
+		p, _ := newPrecedence(a)
+		want := Invalid
+		if bruteSequential(a) {
+			want = Valid
+		}
+		order, verdict := p.schedule(context.Background(), DefaultSteps)
+		if verdict != want {
+			t.Fatalf("schedule says %s, brute force %s:\n%s", verdict, want, lines(h))
+		}
+		tally[want]++
+		if verdict == Valid {
+			continue
+		}
+		b, found := newBreaches(sequentialPromises...), Result{}
+		if order.accuse(b); !b.settle(&found) || len(found.Anomalies[0].Ops) == 0 {
+			t.Fatalf("not explained: %s\n%s", render(found), lines(h))
+		}
+		if _, verdict := p.schedule(context.Background(), 0); verdict != Unknown {
+			t.Fatalf("%s without a step:\n%s", verdict, lines(h))
+		}
+	}
+	if tally[Valid] < 50 || tally[Invalid] < 50 {
+		t.Errorf("lopsided histories prove little: %v", tally)
 	}
 }
 

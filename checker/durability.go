@@ -93,7 +93,7 @@ func (Durability) registers(r Result, h history.History) Result {
 			unread++
 		case b.wants(lostWrite):
 			newer, _ := f.overtaken(missed[key])
-			f.accuse(b, lostWrite, missed[key], newer, "it is lost")
+			f.accuse(b, lostWrite, missed[key], newer, "no read at the end shows it, or anything newer")
 		}
 	}
 	r.Counts = map[string]int{CountOperations: a.total, CountKeys: len(a.keys), "acknowledged": acked, "keys_unread": unread}

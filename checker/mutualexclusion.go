@@ -142,8 +142,12 @@ func overlapping(v view, held []hold, b *breaches) {
 			if first.until != never {
 				lasted = fmt.Sprintf("and asked to release it only %s", at(v.h[first.until].Time))
 			}
-			b.add(twoHolders, []history.Operation{one, two}, "%s acquired the lock%s at %s %s, %s; meanwhile %s acquired it at %s as well, %s.",
-				capital(holder(one)), ofLock(one), who(one), at(one.Completed), lasted, holder(two), who(two), at(two.Completed))
+			again := holder(two) + " acquired it as well"
+			if holder(one) == holder(two) {
+				again = "it acquired it again"
+			}
+			b.add(twoHolders, []history.Operation{one, two}, "%s acquired the lock%s at %s %s, %s; meanwhile %s, at %s %s.",
+				capital(holder(one)), ofLock(one), who(one), at(one.Completed), lasted, again, who(two), at(two.Completed))
 		}
 		if held[i].until > held[longest].until {
 			longest = i

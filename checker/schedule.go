@@ -13,7 +13,7 @@ import (
 func (p *precedence) schedule(ctx context.Context, budget int) (*scheduler, Verdict) {
 	s := &scheduler{
 		precedence: p, next: make([]int32, len(p.sequences)), holds: make([]int32, len(p.keys)), left: make([]int32, len(p.all)),
-		early: make([]int32, len(p.keys)), waits: make([]int32, len(p.all)), dead: make(map[fingerprint]bool),
+		early: make([]int32, len(p.keys)), waits: make([]int32, len(p.all)), dead: make(map[fingerprint]bool), most: -1,
 	}
 	for k := range s.holds {
 		s.holds[k] = initial
