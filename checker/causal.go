@@ -99,7 +99,7 @@ func (c Causal) judge(p *precedence, read int32, b *breaches) {
 			}
 		case p.precedes(source, w):
 			if b.wants(writeCORead) {
-				b.missed(p, writeCORead, w, read, p.shorten(p.path(source, w, 1)))
+				b.missed(p, writeCORead, w, read, p.shorten(p.path(source, w, 1, nil)))
 			}
 		default:
 			p.link(link{from: w, to: source, read: read, round: 1})
@@ -109,7 +109,7 @@ func (c Causal) judge(p *precedence, read int32, b *breaches) {
 
 // missed adds a read that follows a write and missed it. before leads to that write from the one that the read saw, if it saw one.
 func (b *breaches) missed(p *precedence, kind string, write, read int32, before []int32) {
-	way := p.shorten(p.path(write, read, 1))
+	way := p.shorten(p.path(write, read, 1, nil))
 	if len(before) > 0 {
 		way = append(before, way[1:]...)
 	}

@@ -286,6 +286,30 @@ func TestScheduleAgrees(t *testing.T) {
 	}
 }
 
+// TestTangles has long histories with several violations: a cycle must be found among all that is stuck behind it.
+func TestTangles(t *testing.T) {
+	r := rand.New(rand.NewPCG(26, 27))
+	found := make(map[string]int)
+	for range histories(t, 40) {
+		h := drawWeak(r, weakShape{operations: 300, processes: 5, keys: 4, reorder: 0.02 * r.Float64(), wrong: 0.01 * r.Float64()})
+		for _, c := range []Checker{Sequential{}, Causal{Convergent: true}} {
+			r := c.Check(context.Background(), h)
+			for _, a := range r.Anomalies {
+				found[a.Kind]++
+				if len(a.Ops) < 2 || len(a.Steps) < 2 {
+					t.Fatalf("no proof: %s\n%s", render(r), lines(h))
+				}
+			}
+			if r.Verdict == Unknown {
+				t.Errorf("%s: %s", r.Checker, r.Summary)
+			}
+		}
+	}
+	if found[nonsequential] == 0 || found[cyclicCF] == 0 {
+		t.Errorf("no tangles: %v", found)
+	}
+}
+
 // checkProof holds that the operations of an anomaly alone are rejected as well, by the same checker.
 func checkProof(t *testing.T, r Result, h history.History) {
 	t.Helper()

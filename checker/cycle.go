@@ -17,18 +17,15 @@ func (b *breaches) cycle(p *precedence, stuck []int32, kind string) {
 	if !b.wants(kind) {
 		return
 	}
-	in := make(map[int32]bool, len(stuck))
-	for _, i := range stuck {
-		in[i] = true
-	}
+	core := p.core(stuck)
 	var best []int32
 	tried := 0
 	for _, l := range p.links { // every cycle has a link
-		if !in[l.from] || !in[l.to] || tried == maxTried {
+		if !core[l.from] || !core[l.to] || best != nil && tried >= maxTried {
 			continue
 		}
 		tried++
-		if back := p.path(l.to, l.from, noRound); back != nil && (best == nil || len(back) < len(best)) {
+		if back := p.path(l.to, l.from, noRound, core); back != nil && (best == nil || len(back) < len(best)) {
 			best = back
 		}
 	}
@@ -50,6 +47,39 @@ func (b *breaches) cycle(p *precedence, stuck []int32, kind string) {
 	slices.Sort(places)
 	ops := p.operations(append(places, wrong)...)
 	b.put(kind, ops, proof.steps, p.circular(best))
+}
+
+// core is what is on cycles or between them: of the accesses that are stuck those that have something stuck behind them, and so on.
+func (p *precedence) core(stuck []int32) map[int32]bool {
+	core := make(map[int32]bool, len(stuck))
+	for _, i := range stuck {
+		core[i] = true
+	}
+	behind, before := make(map[int32]int, len(stuck)), make(map[int32][]int32, len(stuck))
+	var ends []int32
+	for _, i := range stuck {
+		p.after(i, noRound, func(next int32) bool {
+			if core[next] {
+				behind[i]++
+				before[next] = append(before[next], i)
+			}
+			return true
+		})
+		if behind[i] == 0 {
+			ends = append(ends, i)
+		}
+	}
+	for len(ends) > 0 {
+		end := ends[len(ends)-1]
+		ends = ends[:len(ends)-1]
+		delete(core, end)
+		for _, i := range before[end] {
+			if behind[i]--; behind[i] == 0 {
+				ends = append(ends, i)
+			}
+		}
+	}
+	return core
 }
 
 // circular says of a cycle that it is one.
@@ -133,14 +163,14 @@ func (p *proof) tellLink(l link) {
 	p.told[l] = true
 	if l.read == l.from { // it saw a write that another one follows
 		if source := p.all[l.read].source; source != initial {
-			p.tellWay(p.shorten(p.path(source, l.to, l.round)))
+			p.tellWay(p.shorten(p.path(source, l.to, l.round, nil)))
 			p.say("so %s comes before %s, which overwrote what it saw.", p.name(l.read), p.name(l.to))
 			return
 		}
 		p.say("%s saw the initial value, so it comes before %s.", p.name(l.read), p.name(l.to))
 		return
 	}
-	p.tellWay(p.shorten(p.path(l.from, l.read, l.round)))
+	p.tellWay(p.shorten(p.path(l.from, l.read, l.round, nil)))
 	p.say("but that read saw the write of %s, so %s comes before %s.", p.value(p.all[l.to]), p.name(l.from), p.name(l.to))
 }
 

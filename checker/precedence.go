@@ -180,16 +180,14 @@ func (p *precedence) successors(read int32, f func(write int32)) {
 	}
 }
 
-// path is the shortest way from a to b along direct predecessors, with both its ends; nil if there is none. If a is b, it is a cycle.
-func (p *precedence) path(a, b int32, round int) []int32 {
+// path is the shortest way from a to b along direct predecessors, within a set if one is given, with both its ends; nil if there is none. If a is b,
+// it is a cycle.
+func (p *precedence) path(a, b int32, round int, within map[int32]bool) []int32 {
 	came := make(map[int32]int32)
-	queue := []int32{a}
-	for len(queue) > 0 {
-		i := queue[0]
-		queue = queue[1:]
-		found := false
+	for queue := []int32{a}; len(queue) > 0; queue = queue[1:] {
+		i, found := queue[0], false
 		p.after(i, round, func(next int32) bool {
-			if _, known := came[next]; !known {
+			if _, known := came[next]; !known && (within == nil || within[next]) {
 				came[next] = i
 				queue = append(queue, next)
 			}

@@ -16,8 +16,11 @@ import (
 // violation. Otherwise an order is built, by real time where there is a choice, and taken back where it does not go on: an order that was
 // completed is a proof. If neither comes about within the budget, the verdict is unknown.
 type Sequential struct {
-	Steps int // how many operations are placed at most in the search for an order; 0: DefaultSteps
+	Steps int // how many choices more than there are operations may be made in the search for an order; 0: DefaultOrderSteps
 }
+
+// DefaultOrderSteps is a few seconds' work, and 100 MB.
+const DefaultOrderSteps = 1_000_000
 
 const nonsequential = "nonsequential"
 
@@ -48,10 +51,12 @@ func (s Sequential) Check(ctx context.Context, h history.History) Result {
 	case ctx.Err() != nil:
 		r.Summary = "The judging was interrupted before an order was found."
 	default:
-		r.Summary = fmt.Sprintf("Neither an order of all operations nor a contradiction was found within %s steps.", thousands(or(s.Steps, DefaultSteps)))
+		r.Summary = fmt.Sprintf("Neither an order of all operations nor a contradiction was found within %s steps.", thousands(s.steps(len(a.all))))
 	}
 	return r
 }
+
+func (s Sequential) steps(operations int) int { return operations + or(s.Steps, DefaultOrderSteps) }
 
 // judge derives links, round by round, until they contradict each other or nothing new follows. Now and then it looks whether an order can be
 // built without much search: most histories need few rounds for that.
@@ -73,7 +78,7 @@ func (s Sequential) judge(ctx context.Context, p *precedence, b *breaches) (orde
 			try *= 2
 		}
 	}
-	if order, verdict = p.schedule(ctx, or(s.Steps, DefaultSteps)); verdict == Invalid {
+	if order, verdict = p.schedule(ctx, s.steps(len(p.all))); verdict == Invalid {
 		order.accuse(b)
 	}
 	return order, verdict
