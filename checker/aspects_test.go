@@ -28,7 +28,7 @@ func TestAspects(t *testing.T) {
 	} {
 		r := rand.New(rand.NewPCG(10, 11))
 		tally := make(map[string]int)
-		for range histories(t, 2_500) {
+		for range histories(t, 1_500) {
 			h := arbitrary(r, c.answer)
 			found := c.Check(context.Background(), h)
 			tally[found.Verdict.String()]++
@@ -230,7 +230,7 @@ func TestMissed(t *testing.T) {
 func TestSessionsAgree(t *testing.T) {
 	r := rand.New(rand.NewPCG(16, 17))
 	tally := make(map[string]int)
-	for range histories(t, 5_000) {
+	for range histories(t, 3_000) {
 		s := randomWeak(r)
 		s.keys = s.processes
 		h := ownKeys(drawWeak(r, s), s.processes)

@@ -223,7 +223,7 @@ func bruteCausal(a *accesses, convergent bool) bool {
 func TestWeakPromisesAgree(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	tally := make(map[string]int)
-	for range histories(t, 4_000) {
+	for range histories(t, 2_500) {
 		h := drawWeak(r, randomWeak(r))
 		a := kept(t, h)
 		sequential, convergent, causal := bruteSequential(a), bruteCausal(a, true), bruteCausal(a, false)

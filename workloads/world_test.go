@@ -314,7 +314,7 @@ func TestEveryWorkloadTellsRightFromWrong(t *testing.T) {
 				if bug != "" {
 					want = checker.Invalid
 				}
-				for _, r := range run(t, load, bug, 3000) {
+				for _, r := range run(t, load, bug, 1500) {
 					t.Log(r.Summary)
 					if r.Verdict != want {
 						t.Errorf("%s says %s, want %s", r.Checker, r.Verdict, want)
