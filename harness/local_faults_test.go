@@ -127,6 +127,11 @@ func checkFaultsBite(t *testing.T, hosts Hosts, tag, program string) {
 		{Kind: "partition", Target: nemesis.IsolateLeader},
 		{Kind: "delay", Target: nemesis.Leader, Args: map[string]string{"delay": "20ms", "jitter": "5ms"}},
 		{Kind: "loss", Target: nemesis.Pair, Args: map[string]string{"share": "0.3"}},
+		{Kind: "duplicate", Target: nemesis.Minority, Args: map[string]string{"share": "0.3"}},
+		{Kind: "reorder", Target: nemesis.One, Args: map[string]string{"share": "0.3", "hold": "20ms"}},
+		{Kind: "corrupt", Target: nemesis.Pair, Args: map[string]string{"share": "0.3", "checksum": "stale"}},
+		{Kind: "corrupt", Target: nemesis.Pair, Args: map[string]string{"share": "0.3", "checksum": "mended"}},
+		{Kind: "bandwidth", Target: nemesis.All, Args: map[string]string{"mbit": "10"}},
 	} {
 		p.ID = id + 1
 		kind, err := nemesis.Find(p.Kind)
@@ -145,7 +150,7 @@ func checkFaultsBite(t *testing.T, hosts Hosts, tag, program string) {
 		if err != nil || !e.Proven {
 			t.Errorf("%s: inject: %+v, error %v", p, e, err)
 		}
-		if r, ok := fault.(nemesis.Reapplier); ok {
+		if r, ok := fault.(nemesis.Reapplier); ok && p.Target == nemesis.Leader { // one is enough: the others are put in again the same way
 			checkReapplied(t, hosts, c, r, e.Nodes[0])
 		}
 		e, err = fault.Heal(t.Context(), c)

@@ -17,13 +17,25 @@ var delayKind = Kind{
 	Proof:   "no packet sent from namespace to namespace arrives before delay - jitter; after the heal some do again, on every link",
 	Draw:    drawDelay,
 	New:     newDelay,
-	Able: ableToDisturb(needsQueue, func(s packets.Site) (*packets.Filter, error) {
-		return packets.Disturb(s, packets.Delay(0, 0, nil))
-	}),
+	Able:    ableToDelay,
 }
 
 // needsQueue is what effects that are decided outside the kernel need of it.
 const needsQueue = "nftables with a packet queue (CONFIG_NFT_COMPAT, CONFIG_NETFILTER_XT_TARGET_NFQUEUE)"
+
+// ableToDelay says whether this machine can have packets wait for what is decided outside the kernel.
+func ableToDelay(c Cluster) error {
+	return ableToDisturb(needsQueue, func(s packets.Site) (*packets.Filter, error) {
+		return packets.Disturb(s, packets.Delay(0, 0, nil))
+	})(c)
+}
+
+// ableToRewrite says the same of whole packets, and whether this machine can make copies of them.
+func ableToRewrite(c Cluster) error {
+	return ableToDisturb(needsQueue, func(s packets.Site) (*packets.Filter, error) {
+		return packets.Disturb(s, packets.Duplicate(0, rand.New(rand.NewPCG(0, 0))))
+	})(c)
+}
 
 // delays is the range of delays. Less is not told from a busy machine; more looks like a partition.
 var delays = span{2 * time.Millisecond, time.Second}

@@ -76,9 +76,10 @@ func (f *disturbance) Inject(ctx context.Context, c Cluster, r *rand.Rand) (hist
 	if f.aim, err = f.choose(ctx, c, r); err != nil {
 		return history.Evidence{}, err
 	}
+	nobody := Skip("no link to disturb that is whole and has running nodes at both ends")
 	open, err := openLinks(c, f.aim.links)
 	if err != nil || len(open) == 0 {
-		return Skip("no link to disturb that is whole and has running nodes at both ends"), err
+		return nobody, err
 	}
 	before := f.traces(ctx, c, open)
 	for _, node := range c.Nodes() {
@@ -90,8 +91,14 @@ func (f *disturbance) Inject(ctx context.Context, c Cluster, r *rand.Rand) (hist
 			return e, err
 		}
 	}
-	f.prove(ctx, c, &e, open)
-	name, value, saw := f.measure(before)
+	if err := f.prove(ctx, c, &e); err != nil {
+		return e, err
+	}
+	if e.Measures["measured_links"] == 0 { // a partition has come between
+		_, err := f.withdraw()
+		return nobody, err
+	}
+	name, value, saw := f.measure(slices.Collect(maps.Values(before)))
 	e.Measures[name+"_before"] = value
 	e.Summary = fmt.Sprintf("%s %s: %s; before: %s", f.planned.Target, f.aim.what, e.Summary, saw)
 	return e, nil
@@ -193,28 +200,62 @@ func (f *disturbance) Reapply(ctx context.Context, c Cluster, node string) (hist
 	if err := f.place(c, node); err != nil {
 		return e, true, err
 	}
-	open, err := openLinks(c, into)
-	if err != nil {
-		return e, true, err
-	}
-	f.prove(ctx, c, &e, open)
+	err := f.prove(ctx, c, &e)
 	e.Summary = "again on " + node + ": " + e.Summary
-	return e, true, nil
+	return e, true, err
 }
 
-// prove measures links on which the fault must be seen.
-func (f *disturbance) prove(ctx context.Context, c Cluster, e *history.Evidence, links []link) {
-	traces := f.traces(ctx, c, links)
-	bitten := 0
-	for _, t := range traces {
-		if f.bites(t) {
-			bitten++
+// prove measures the evidence's links until the fault has been seen on each that stays open. What other faults do meanwhile, or a chance, may
+// hide it for a moment.
+func (f *disturbance) prove(ctx context.Context, c Cluster, e *history.Evidence) (err error) {
+	measured, bitten := make(map[link]netspace.Trace), 0
+	seen(ctx, func() bool {
+		var open []link
+		if open, err = openLinks(c, e.Links); err != nil {
+			return true
 		}
+		maps.DeleteFunc(measured, func(l link, t netspace.Trace) bool { return !f.bites(t) && !slices.Contains(open, l) })
+		open = slices.DeleteFunc(open, func(l link) bool { return f.bites(measured[l]) })
+		maps.Copy(measured, f.traces(ctx, c, open))
+		bitten = 0
+		for _, t := range measured {
+			if f.bites(t) {
+				bitten++
+			}
+		}
+		return bitten > 0 && bitten == len(measured)
+	})
+	if err != nil {
+		return err
 	}
-	name, value, saw := f.measure(traces)
-	e.Proven = len(traces) > 0 && bitten == len(traces)
-	e.Measures = map[string]float64{name: value, "measured_links": float64(len(traces)), "disturbed_links": float64(bitten)}
-	e.Summary = fmt.Sprintf("packets %s on %d of %d measured links: %s", f.what, bitten, len(traces), saw)
+	hits := f.hits()
+	name, value, saw := f.measure(slices.Collect(maps.Values(measured)))
+	e.Proven = bitten > 0 && bitten == len(measured) && hits > 0
+	e.Measures = map[string]float64{
+		name: value, "measured_links": float64(len(measured)), "disturbed_links": float64(bitten), "hit_packets": float64(hits),
+	}
+	e.Summary = fmt.Sprintf("packets %s on %d of %d measured links: %s", f.what, bitten, len(measured), saw)
+	return nil
+}
+
+// hits counts the packets that have met the fault. What cannot be asked, because its namespace is gone, has met none.
+func (f *disturbance) hits() (all uint64) {
+	for _, filter := range f.filters {
+		n, _ := filter.Hits()
+		all += n
+	}
+	return all
+}
+
+// withdraw takes all filters out, and says how many packets had met them.
+func (f *disturbance) withdraw() (hits uint64, err error) {
+	hits = f.hits()
+	var errs []error
+	for _, node := range slices.Sorted(maps.Keys(f.filters)) {
+		errs = append(errs, f.filters[node].Close()) // its sockets are closed, and what they owned is gone
+	}
+	clear(f.filters)
+	return hits, errors.Join(errs...)
 }
 
 // Heal takes the filters out, and measures the links until nothing of the fault is left on those that are whole and that no other
@@ -224,23 +265,15 @@ func (f *disturbance) Heal(ctx context.Context, c Cluster) (history.Evidence, er
 		return Skip("nothing was disturbed"), nil
 	}
 	e := history.Evidence{Nodes: f.aim.nodes, Links: f.aim.links}
-	var hits uint64
-	var errs []error
-	for _, node := range slices.Sorted(maps.Keys(f.filters)) {
-		filter := f.filters[node]
-		n, err := filter.Hits()
-		hits += n
-		errs = append(errs, err, filter.Close()) // its sockets are closed, and what they owned is gone
-	}
-	clear(f.filters)
-	if err := errors.Join(errs...); err != nil {
+	hits, err := f.withdraw()
+	if err != nil {
 		return e, err
 	}
 	left, err := f.tables(c)
 	if err != nil {
 		return e, err
 	}
-	var traces []netspace.Trace
+	var traces map[link]netspace.Trace
 	calm := 0
 	seen(ctx, func() bool {
 		var open []link
@@ -255,16 +288,15 @@ func (f *disturbance) Heal(ctx context.Context, c Cluster) (history.Evidence, er
 		}
 		return calm == len(traces)
 	})
-	name, value, saw := f.measure(traces)
+	name, value, saw := f.measure(slices.Collect(maps.Values(traces)))
 	e.Proven = err == nil && left == 0 && calm == len(traces)
 	e.Measures = map[string]float64{name: value, "hit_packets": float64(hits), "measured_links": float64(len(traces)), "calm_links": float64(calm)}
-	e.Summary = fmt.Sprintf("%d packets had been %s; %d of %d links that no other fault holds are as they were: %s",
-		hits, f.what, calm, len(traces), saw)
+	e.Summary = fmt.Sprintf("%d packets had met the fault; %d of %d links that no other one holds are as they were: %s", hits, calm, len(traces), saw)
 	return e, err
 }
 
-// traces measures links, and leaves out those that could not be, because a node has ended meanwhile.
-func (f *disturbance) traces(ctx context.Context, c Cluster, links []link) []netspace.Trace {
+// traces measures links, all at the same moment, and leaves out those that could not be, because a node has ended meanwhile.
+func (f *disturbance) traces(ctx context.Context, c Cluster, links []link) map[link]netspace.Trace {
 	var streams []netspace.Stream
 	for _, l := range links {
 		from, _ := c.Host(l[0])
@@ -273,7 +305,13 @@ func (f *disturbance) traces(ctx context.Context, c Cluster, links []link) []net
 		s.From, s.To, s.Address = from.NetNS, to.NetNS, c.Peer(l[1]).Addr()
 		streams = append(streams, s)
 	}
-	return slices.DeleteFunc(netspace.Measure(ctx, streams), func(t netspace.Trace) bool { return t.Err != nil })
+	measured := make(map[link]netspace.Trace)
+	for i, t := range netspace.Measure(ctx, streams) {
+		if t.Err == nil {
+			measured[links[i]] = t
+		}
+	}
+	return measured
 }
 
 // table is the name of the fault's own table in each namespace.

@@ -18,6 +18,11 @@ var disturbances = []struct {
 }{
 	{delayKind, map[string]string{argDelay: "30ms", argJitter: "10ms"}},
 	{lossKind, map[string]string{argShare: "0.3"}},
+	{duplicateKind, map[string]string{argShare: "0.3"}},
+	{reorderKind, map[string]string{argShare: "0.3", argHold: "20ms"}},
+	{corruptKind, map[string]string{argShare: "0.3", argChecksum: stale}},
+	{corruptKind, map[string]string{argShare: "0.3", argChecksum: mended}},
+	{bandwidthKind, map[string]string{argRate: "10"}},
 }
 
 func checkNoTables(t *testing.T, c *netCluster) {
@@ -59,7 +64,7 @@ func TestDisturbancesBiteAndHeal(t *testing.T) {
 func TestDisturbancesOverlap(t *testing.T) {
 	c := newNetCluster(t, 3)
 	var faults []Fault
-	for id, d := range disturbances {
+	for id, d := range disturbances[:3] {
 		f := makeFault(t, d.kind, history.PlannedFault{Kind: d.kind.Name, ID: id + 1, Target: All, Args: d.args})
 		if e := inject(t, f, c); !e.Proven {
 			t.Errorf("%s: inject: %+v", d.kind.Name, e)
@@ -110,17 +115,32 @@ func TestDisturbanceIsAppliedAgainInANewNamespace(t *testing.T) {
 
 func TestDisturbanceIsNotProvenWhereItDoesNotBite(t *testing.T) {
 	c := newNetCluster(t, 2)
-	for id, d := range disturbances {
-		f := makeFault(t, d.kind, history.PlannedFault{Kind: d.kind.Name, ID: id + 1, Target: Pair, Args: d.args})
-		f.(*disturbance).filter = func(s packets.Site, _ *rand.Rand) (*packets.Filter, error) { return packets.Lose(s, 0) }
-		if e := inject(t, f, c); e.Proven {
-			t.Errorf("%s: inject: %+v", d.kind.Name, e)
-		}
-		if e := heal(t, f, c); !e.Proven {
-			t.Errorf("%s: heal: %+v", d.kind.Name, e)
-		}
+	d := disturbances[0]
+	f := makeFault(t, d.kind, history.PlannedFault{Kind: d.kind.Name, ID: 1, Target: Pair, Args: d.args})
+	f.(*disturbance).filter = func(s packets.Site, _ *rand.Rand) (*packets.Filter, error) { return packets.Lose(s, 0) }
+	if e := inject(t, f, c); e.Proven || e.Skipped {
+		t.Errorf("inject: %+v", e)
+	}
+	if e := heal(t, f, c); !e.Proven {
+		t.Errorf("heal: %+v", e)
 	}
 	checkNoTables(t, c)
+}
+
+// TestDisturbancesAreSeenOnlyWhereTheyAre holds what is taken for proof against a link that nothing disturbs.
+func TestDisturbancesAreSeenOnlyWhereTheyAre(t *testing.T) {
+	c := newNetCluster(t, 2)
+	for _, d := range disturbances {
+		f := makeFault(t, d.kind, history.PlannedFault{Kind: d.kind.Name, Target: Pair, Args: d.args}).(*disturbance)
+		if f.bites(netspace.Trace{}) || f.gone(netspace.Trace{}) {
+			t.Errorf("%s: a link of which nothing is known is judged", d.kind.Name)
+		}
+		for l, trace := range f.traces(t.Context(), c, []link{{"n1", "n2"}, {"n2", "n1"}}) {
+			if f.bites(trace) || !f.gone(trace) {
+				t.Errorf("%s is seen on %v: %+v", d.kind.Name, l, trace)
+			}
+		}
+	}
 }
 
 func TestDisturbancesRefuseBadPlans(t *testing.T) {

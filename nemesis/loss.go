@@ -17,7 +17,7 @@ var lossKind = Kind{
 	Proof:   "of packets sent from namespace to namespace the share is missing; after the heal all arrive, on every link",
 	Draw: func(r *rand.Rand, allowed []string) history.PlannedFault {
 		p := drawAimed(r, allowed)
-		p.Args = map[string]string{argShare: shares{0.05, 0.5}.draw(r)}
+		p.Args = map[string]string{argShare: shares{0.1, 0.5}.draw(r)}
 		return p
 	},
 	New: newLoss,
@@ -38,17 +38,17 @@ func newLoss(p history.PlannedFault) (Fault, error) {
 		},
 		probe:   netspace.Stream{Packets: enough(share), Size: 64},
 		bites:   func(t netspace.Trace) bool { return len(t.Arrivals) > 0 && shows(t.Missing(), t.Sent, share) },
-		gone:    func(t netspace.Trace) bool { return t.Missing() == 0 },
+		gone:    func(t netspace.Trace) bool { return len(t.Arrivals) > 0 && t.Missing() == 0 },
 		measure: shareOf("missing", netspace.Trace.Missing),
 	}, argShare)
 }
 
-// enough is how many packets a share is measured with: forty of them are hit on average.
-func enough(share float64) int { return int(math.Ceil(40 / min(share, 1-share))) }
+// enough is how many packets a share is measured with: twenty of them are hit on average, and twenty are not.
+func enough(share float64) int { return int(math.Ceil(20 / min(share, 1-share))) }
 
 // shows says whether so many hits, of enough, are to be believed. An effect of the share makes fewer than a quarter of what it makes
-// on average about once in a hundred million measurements.
-func shows(hits, of int, share float64) bool { return float64(hits) >= share*float64(of)/4 }
+// on average about once in fifty thousand measurements, which are then made again.
+func shows(hits, of int, share float64) bool { return of > 0 && float64(hits) >= share*float64(of)/4 }
 
 // shareOf is the share of all packets that traces count something of.
 func shareOf(what string, count func(netspace.Trace) int) func([]netspace.Trace) (string, float64, string) {

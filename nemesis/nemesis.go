@@ -89,6 +89,10 @@ var Kinds = []Kind{
 	partitionKind,
 	delayKind,
 	lossKind,
+	duplicateKind,
+	reorderKind,
+	corruptKind,
+	bandwidthKind,
 	clockKind,
 }
 

@@ -76,6 +76,7 @@ func (c *netCluster) connect(node string) {
 	checkUp(t, netTag+node, "")
 	c.inside(node, func() error {
 		_ = os.WriteFile("/proc/sys/net/ipv6/conf/all/disable_ipv6", []byte("1"), 0) // not there without IPv6
+		checkUp(t, "lo", "")
 		checkUp(t, "eth0", c.Peer(node).Addr().String()+"/24")
 		return nil
 	})

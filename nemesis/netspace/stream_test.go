@@ -13,7 +13,7 @@ func TestMeasure(t *testing.T) {
 	there := netip.MustParseAddr("127.0.0.1")
 	for _, twice := range []bool{false, true} {
 		trace := Measure(t.Context(), []Stream{{From: path, To: path, Address: there, Packets: 300, Size: 64, Twice: twice}})[0]
-		if trace.Err != nil || trace.Missing() != 0 || trace.Copies() != 0 || trace.Overtaken() != 0 || trace.Strange != 0 {
+		if trace.Err != nil || trace.Missing() != 0 || trace.Copies() != 0 || trace.Overtaken() > 30 || trace.Strange != 0 {
 			t.Errorf("over loopback: %d missing, %d copies, %d overtaken, %d strange, error %v",
 				trace.Missing(), trace.Copies(), trace.Overtaken(), trace.Strange, trace.Err)
 		}
