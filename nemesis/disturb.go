@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rift/harness/history"
-	"rift/nemesis/netfilter"
 	"rift/nemesis/netspace"
 	"rift/nemesis/packets"
 )
@@ -159,11 +158,8 @@ func (f *disturbance) place(c Cluster, node string) error {
 		return nil
 	}
 	var namespace unix.Stat_t
-	if err := unix.Stat(h.NetNS, &namespace); err != nil {
-		if _, still := c.Host(node); !still {
-			return nil
-		}
-		return fmt.Errorf("find the network namespace of %s: %w", node, err)
+	if unix.Stat(h.NetNS, &namespace) != nil {
+		return nil // the node has ended just now
 	}
 	old, hit := f.filters[node]
 	if hit && old.namespace == namespace.Ino {
@@ -180,8 +176,8 @@ func (f *disturbance) place(c Cluster, node string) error {
 		}
 	}
 	filter, err := f.filter(s, rand.New(rand.NewPCG(f.seeds[node], uint64(f.planned.ID))))
-	if _, still := c.Host(node); err != nil && !still {
-		return nil
+	if err != nil && unix.Stat(h.NetNS, &namespace) != nil {
+		return nil // the same
 	}
 	if err != nil {
 		return fmt.Errorf("on %s: %w", node, err)
@@ -203,48 +199,6 @@ func (f *disturbance) Reapply(ctx context.Context, c Cluster, node string) (hist
 	err := f.prove(ctx, c, &e)
 	e.Summary = "again on " + node + ": " + e.Summary
 	return e, true, err
-}
-
-// prove measures the evidence's links until the fault has been seen on each that stays open. What other faults do meanwhile, or a chance, may
-// hide it for a moment.
-func (f *disturbance) prove(ctx context.Context, c Cluster, e *history.Evidence) (err error) {
-	measured, bitten := make(map[link]netspace.Trace), 0
-	seen(ctx, func() bool {
-		var open []link
-		if open, err = openLinks(c, e.Links); err != nil {
-			return true
-		}
-		maps.DeleteFunc(measured, func(l link, t netspace.Trace) bool { return !f.bites(t) && !slices.Contains(open, l) })
-		open = slices.DeleteFunc(open, func(l link) bool { return f.bites(measured[l]) })
-		maps.Copy(measured, f.traces(ctx, c, open))
-		bitten = 0
-		for _, t := range measured {
-			if f.bites(t) {
-				bitten++
-			}
-		}
-		return bitten > 0 && bitten == len(measured)
-	})
-	if err != nil {
-		return err
-	}
-	hits := f.hits()
-	name, value, saw := f.measure(slices.Collect(maps.Values(measured)))
-	e.Proven = bitten > 0 && bitten == len(measured) && hits > 0
-	e.Measures = map[string]float64{
-		name: value, "measured_links": float64(len(measured)), "disturbed_links": float64(bitten), "hit_packets": float64(hits),
-	}
-	e.Summary = fmt.Sprintf("packets %s on %d of %d measured links: %s", f.what, bitten, len(measured), saw)
-	return nil
-}
-
-// hits counts the packets that have met the fault. What cannot be asked, because its namespace is gone, has met none.
-func (f *disturbance) hits() (all uint64) {
-	for _, filter := range f.filters {
-		n, _ := filter.Hits()
-		all += n
-	}
-	return all
 }
 
 // withdraw takes all filters out, and says how many packets had met them.
@@ -295,81 +249,9 @@ func (f *disturbance) Heal(ctx context.Context, c Cluster) (history.Evidence, er
 	return e, err
 }
 
-// traces measures links, all at the same moment, and leaves out those that could not be, because a node has ended meanwhile.
-func (f *disturbance) traces(ctx context.Context, c Cluster, links []link) map[link]netspace.Trace {
-	var streams []netspace.Stream
-	for _, l := range links {
-		from, _ := c.Host(l[0])
-		to, _ := c.Host(l[1])
-		s := f.probe
-		s.From, s.To, s.Address = from.NetNS, to.NetNS, c.Peer(l[1]).Addr()
-		streams = append(streams, s)
-	}
-	measured := make(map[link]netspace.Trace)
-	for i, t := range netspace.Measure(ctx, streams) {
-		if t.Err == nil {
-			measured[links[i]] = t
-		}
-	}
-	return measured
-}
-
 // table is the name of the fault's own table in each namespace.
 func (f *disturbance) table(c Cluster) string {
 	return fmt.Sprintf("%s-%s%d", c.Tag(), f.planned.Kind, f.planned.ID)
-}
-
-// tables counts the fault's own tables that are left.
-func (f *disturbance) tables(c Cluster) (left int, err error) {
-	for _, node := range f.receivers() {
-		names, err := disturbers(c, node)
-		if err != nil {
-			return 0, err
-		}
-		if slices.Contains(names, f.table(c)) {
-			left++
-		}
-	}
-	return left, nil
-}
-
-// disturbers are the tables of this run's faults on packets in a node's namespace.
-func disturbers(c Cluster, node string) ([]string, error) {
-	h, up := c.Host(node)
-	if !up {
-		return nil, nil
-	}
-	names, err := packets.Tables(h.NetNS, c.Tag()+"-")
-	if _, still := c.Host(node); err != nil && !still {
-		return nil, nil
-	}
-	return names, err
-}
-
-// openLinks are the links whose nodes run and that no partition cuts.
-func openLinks(c Cluster, links []link) ([]link, error) {
-	cut, err := netfilter.Links(c.Tag() + "-")
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(running(c, links), func(l link) bool { return cut[address(c, l)] }), nil
-}
-
-// calmLinks are the fault's open links to nodes that nothing disturbs any more.
-func (f *disturbance) calmLinks(c Cluster) ([]link, error) {
-	open, err := openLinks(c, f.aim.links)
-	if err != nil {
-		return nil, err
-	}
-	busy := make(map[string]bool)
-	for _, node := range f.receivers() {
-		names, err := disturbers(c, node)
-		if err != nil {
-			return nil, err
-		}
-		busy[node] = len(names) > 0
-	}
-	return slices.DeleteFunc(open, func(l link) bool { return busy[l[1]] }), nil
 }
 
 // ableToDisturb puts a filter that touches nothing into a node's namespace and takes it out again, and looks for IPv6.
