@@ -113,7 +113,7 @@ func values(string) (string, error) {
 	for _, p := range promises {
 		var told []string
 		for _, s := range p.settings {
-			told = append(told, fmt.Sprintf("`%s`: %s", flagOf(s.name, between(s.name))+s.usual, s.doc))
+			told = append(told, fmt.Sprintf("`%s`: %s", flagOf(s.name, " ")+spelled(s.name, s.usual), s.doc))
 		}
 		rows = append(rows, []string{"`" + p.name + "`", p.doc, p.calls, strings.Join(told, "<br>")})
 	}

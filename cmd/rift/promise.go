@@ -81,14 +81,17 @@ func (s *settings) values() map[string]string {
 }
 
 func (s *settings) refuse(name, allowed string) {
-	if s.err != nil {
-		return
+	if s.err == nil {
+		s.err = usagef("%s%q given%s", flagOf(name, ": "), spelled(name, s.given[name]), allowed)
 	}
-	given := s.given[name]
-	if name != consistencyModel {
-		given = name + "=" + given
+}
+
+// spelled is a setting as it stands behind its flag.
+func spelled(name, value string) string {
+	if name == consistencyModel {
+		return value
 	}
-	s.err = usagef("%s%q given%s", flagOf(name, ": "), given, allowed)
+	return name + "=" + value
 }
 
 // flagOf is the flag that a setting is given by.
@@ -112,7 +115,7 @@ func (p promise) told(given map[string]string) ([]checker.Named, error) {
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		switch {
 		case len(names) == 0:
-			return nil, usagef("%s%q given, nothing allowed with --workload %s", flagOf(name, ": "), given[name], p.name)
+			return nil, usagef("%s%q given, nothing allowed with --workload %s", flagOf(name, ": "), spelled(name, given[name]), p.name)
 		case !slices.Contains(names, name) && !slices.Contains(names, anyName):
 			return nil, usagef("%s%q given for --workload %s%s", flagOf(name, ": "), name, p.name, nearest(name, names))
 		}
@@ -163,15 +166,7 @@ func (p promise) renamed(h history.History) history.History {
 func (p promise) options() string {
 	var all []string
 	for _, s := range p.settings {
-		all = append(all, flagOf(s.name, between(s.name))+s.usual)
+		all = append(all, flagOf(s.name, " ")+spelled(s.name, s.usual))
 	}
 	return strings.Join(all, ", ")
-}
-
-// between stands between a setting's flag and its value.
-func between(name string) string {
-	if name == consistencyModel {
-		return " "
-	}
-	return " " + name + "="
 }
