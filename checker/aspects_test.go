@@ -17,19 +17,19 @@ func TestAspects(t *testing.T) {
 	for _, c := range []struct {
 		Model
 		Checker
-		answer func(r *rand.Rand) (f, in, out string)
+		answer func() func(r *rand.Rand) (f, in, out string) // for one history
 		kinds  []string
 	}{
-		{Queue(), TotalQueue{FIFO: true}, uniqueValues(), []string{queueLost, queueUnexpected, queueDuplicated, queueReordered, queueNotEmpty}},
-		{FencedLock(), MutualExclusion{Fenced: true}, answers["fenced-lock"], []string{twoHolders, fenceReused}},
-		{Counter(0), CounterBounds{}, answers["counter"], []string{tooLow, tooHigh}},
-		{Register(), StaleBound{}, registerAnswers(), []string{tooStale, phantomValue}},
-		{Register(), Durability{}, registerAnswers(), []string{lostWrite, phantomValue}},
+		{Queue(), TotalQueue{FIFO: true}, uniqueValues, []string{queueLost, queueUnexpected, queueDuplicated, queueReordered, queueNotEmpty}},
+		{FencedLock(), MutualExclusion{Fenced: true}, always("fenced-lock"), []string{twoHolders, fenceReused}},
+		{Counter(0), CounterBounds{}, always("counter"), []string{tooLow, tooHigh}},
+		{Register(), StaleBound{}, registerAnswers, []string{tooStale, phantomValue}},
+		{Register(), Durability{}, registerAnswers, []string{lostWrite, phantomValue}},
 	} {
 		r := rand.New(rand.NewPCG(10, 11))
 		tally := make(map[string]int)
 		for range histories(t, 1_500) {
-			h := arbitrary(r, c.answer)
+			h := arbitrary(r, c.answer())
 			found := c.Check(context.Background(), h)
 			tally[found.Verdict.String()]++
 			for _, a := range found.Anomalies {
@@ -50,18 +50,33 @@ func TestAspects(t *testing.T) {
 	}
 }
 
-// uniqueValues puts each value into a queue once, and takes out any, seldom twice.
+// always gives answers that depend on nothing that was before.
+func always(model string) func() func(r *rand.Rand) (f, in, out string) {
+	return func() func(r *rand.Rand) (f, in, out string) { return answers[model] }
+}
+
+// uniqueValues puts each value into a queue once, and takes out one of the first few, seldom twice or one that is not there.
 func uniqueValues() func(r *rand.Rand) (f, in, out string) {
 	n := 0
+	var there []int
 	return func(r *rand.Rand) (f, in, out string) {
-		n++
 		if r.IntN(2) == 0 {
+			n++
+			there = append(there, n)
 			return "enqueue", fmt.Sprint(n), ""
 		}
-		if r.IntN(4) == 0 {
+		if len(there) == 0 || r.IntN(6) == 0 {
 			return "dequeue", "", "null"
 		}
-		return "dequeue", "", fmt.Sprint(max(1, n-1-r.IntN(6)))
+		if r.IntN(20) == 0 {
+			return "dequeue", "", fmt.Sprint(n + 1) // not yet, or never
+		}
+		i := r.IntN(min(2, len(there)))
+		value := there[i]
+		if r.IntN(10) > 0 {
+			there = slices.Delete(there, i, i+1)
+		}
+		return "dequeue", "", fmt.Sprint(value)
 	}
 }
 
@@ -231,9 +246,7 @@ func TestSessionsAgree(t *testing.T) {
 	r := rand.New(rand.NewPCG(16, 17))
 	tally := make(map[string]int)
 	for range histories(t, 3_000) {
-		s := randomWeak(r)
-		s.keys = s.processes
-		h := ownKeys(drawWeak(r, s), s.processes)
+		h := drawSessions(r)
 		a := kept(t, h)
 		for g, p := range sessionPromises {
 			want := bruteSession(a, g)
@@ -251,22 +264,39 @@ func TestSessionsAgree(t *testing.T) {
 	}
 }
 
-// ownKeys leaves out the writes that are not to the process's own key, and what reads saw of them.
-func ownKeys(h history.History, processes int) history.History {
-	foreign := make(map[string]bool)
-	var own history.History
-	for _, o := range h {
-		if o.F == "write" && o.Key != fmt.Sprintf("k%d", o.Process) {
-			foreign[o.Key+"="+string(o.Value)] = true
-			continue
+// drawSessions is a history of processes that write one or two keys of their own and read all, from replicas that may fall back.
+func drawSessions(r *rand.Rand) history.History {
+	const processes, keysEach = 3, 2
+	back := 6 * r.IntN(2) // by how many writes a replica may fall back
+	var log []history.Op  // all writes
+	var seen [processes]int
+	var h history.History
+	for range 10 + r.IntN(40) {
+		p := r.IntN(processes)
+		o := history.Op{Process: p, Type: history.Invoke, F: "read", Node: "n1", Key: fmt.Sprintf("k%d.%d", r.IntN(processes), r.IntN(keysEach))}
+		value := json.RawMessage("null")
+		if r.IntN(2) == 0 {
+			value = number(len(log) + 1)
+			o.F, o.Key, o.Value = "write", fmt.Sprintf("k%d.%d", p, r.IntN(keysEach)), value
+			log = append(log, o)
+			seen[p] = len(log)
+		} else {
+			from := max(0, seen[p]-back)
+			seen[p] = from + r.IntN(len(log)-from+1)
+			for _, w := range log[:seen[p]] {
+				if w.Key == o.Key {
+					value = w.Value
+				}
+			}
 		}
-		if o.F == "read" && o.Type == history.OK && foreign[o.Key+"="+string(o.Value)] {
-			o.Value = number(0)
+		done := o
+		done.Type, done.Value = history.OK, value
+		for _, e := range []history.Op{o, done} {
+			e.Index, e.Time = len(h), time.Duration(len(h))*time.Millisecond
+			h = append(h, e)
 		}
-		o.Index = len(own)
-		own = append(own, o)
 	}
-	return own
+	return h
 }
 
 // bruteSession says whether any read breaks the guarantee with that place in sessionPromises.

@@ -20,11 +20,7 @@ var drawn = []struct {
 	{Causal{Convergent: true}, func(r *rand.Rand) history.History { return drawWeak(r, randomWeak(r)) }},
 	{StaleBound{}, func(r *rand.Rand) history.History { return drawWeak(r, randomWeak(r)) }},
 	{Durability{}, func(r *rand.Rand) history.History { return drawWeak(r, randomWeak(r)) }},
-	{Sessions{Only: []string{MonotonicReads}}, func(r *rand.Rand) history.History {
-		s := randomWeak(r)
-		s.keys = s.processes
-		return ownKeys(drawWeak(r, s), s.processes)
-	}},
+	{Sessions{Only: []string{MonotonicReads}}, drawSessions},
 	{Prefix{}, func(r *rand.Rand) history.History { return drawLists(r, 0.3*float64(r.IntN(2))) }},
 	{SetFull{}, func(r *rand.Rand) history.History { return drawLists(r, 0.3*float64(r.IntN(2))) }},
 	{TotalQueue{FIFO: true}, func(r *rand.Rand) history.History { return arbitrary(r, uniqueValues()) }},
