@@ -13,7 +13,6 @@ import (
 
 // Messages and attributes of the queue, from linux/netfilter/nfnetlink_queue.h.
 const (
-	messagePacket  = unix.NFNL_SUBSYS_QUEUE<<8 | 0
 	messageVerdict = unix.NFNL_SUBSYS_QUEUE<<8 | 1
 	messageConfig  = unix.NFNL_SUBSYS_QUEUE<<8 | 2
 
