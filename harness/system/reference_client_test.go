@@ -56,7 +56,7 @@ func TestWhatTheNodeSaysIsWhatTheHistoryGets(t *testing.T) {
 		{"a mismatch", cas, refuse(409, "compare_failed", true), "[1,2]", history.Fail, true},
 		{"a definite refusal", write, refuse(503, "no_leader", true), "", history.Fail, false},
 		{"an indefinite one", write, refuse(503, "leadership_lost", false), "", history.Info, false},
-		{"an error that is not the node's", write, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "bad gateway", 502) }, "", history.Info, false},
+		{"an error that is not the node's", write, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "bad gateway", http.StatusBadGateway) }, "", history.Info, false},
 		{"a broken connection", write, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "", history.Info, false},
 		{"half an answer", read, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"value":`) }, "", history.Info, false},
 		{"an unknown function", history.Op{F: "fly"}, refuse(500, "x", false), "", history.Fail, false},
