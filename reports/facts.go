@@ -29,7 +29,9 @@ func facts(run *history.Run) []fact {
 	add("Workload", t.Workload)
 	add("Faults", faultsText(run))
 	add("Bugs", strings.Join(t.Bugs, ", "))
-	add("Seed", strconv.FormatInt(t.Seed, 10))
+	if t.System != "" { // a history from elsewhere has no seed
+		add("Seed", strconv.FormatInt(t.Seed, 10))
+	}
 	add("Nodes", nodesText(t))
 	add("Clients", clientsText(t))
 	add("Duration", durationText(run))
