@@ -52,8 +52,10 @@ func (e Evidence) Check(_ context.Context, h history.History) Result {
 		all = append(all, k.on...)
 		r.Counts["faults_planned"] += k.planned
 		r.Counts["faults_proven"] += k.proven
-		r.Table.Rows = append(r.Table.Rows, []string{k.kind, strconv.Itoa(k.planned), strconv.Itoa(k.proven), strconv.Itoa(k.skipped),
-			strconv.Itoa(k.failed), lasting(length(k.on)), strconv.Itoa(succeeded(h, k.on))})
+		r.Table.Rows = append(r.Table.Rows, []string{
+			k.kind, strconv.Itoa(k.planned), strconv.Itoa(k.proven), strconv.Itoa(k.skipped),
+			strconv.Itoa(k.failed), lasting(length(k.on)), strconv.Itoa(succeeded(h, k.on)),
+		})
 		if k.proven == 0 {
 			problems = append(problems, k.toothless())
 		}

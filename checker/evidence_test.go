@@ -81,8 +81,10 @@ func TestEvidenceTable(t *testing.T) {
 	e := Evidence{
 		Plan: history.Plan{Faults: []history.PlannedFault{{ID: 1, Kind: "kill"}, {ID: 2, Kind: "kill"}}},
 		Evidence: []history.Evidence{ // two that overlap: their time on counts once
-			{Fault: 1, Step: history.StepInject, Time: 100 * ms, Proven: true}, {Fault: 2, Step: history.StepInject, Time: 150 * ms, Proven: true},
-			{Fault: 1, Step: history.StepHeal, Time: 200 * ms}, {Fault: 2, Step: history.StepHeal, Time: 300 * ms},
+			{Fault: 1, Step: history.StepInject, Time: 100 * ms, Proven: true},
+			{Fault: 2, Step: history.StepInject, Time: 150 * ms, Proven: true},
+			{Fault: 1, Step: history.StepHeal, Time: 200 * ms},
+			{Fault: 2, Step: history.StepHeal, Time: 300 * ms},
 		},
 	}
 	r := e.Check(context.Background(), steady(500))

@@ -36,8 +36,10 @@ type LogPattern struct {
 func DefaultLogPatterns() []LogPattern {
 	return []LogPattern{
 		{"data-race", `^WARNING: DATA RACE`, Invalid, 12, "Two goroutines use the same memory without order."},
-		{"panic", `^(panic:|\[signal SIG|http: panic serving)|"?msg"?[=:]"?panic\b`, Invalid, 12,
-			"The program ran into a state that its authors ruled out."},
+		{
+			"panic", `^(panic:|\[signal SIG|http: panic serving)|"?msg"?[=:]"?panic\b`, Invalid, 12,
+			"The program ran into a state that its authors ruled out.",
+		},
 		{"fatal-error", `^fatal error: `, Invalid, 12, "Go's runtime gave the program up."},
 		{"fatal-log", `(?i)(\blevel"?[=:]"?fatal\b|\[fatal\])|\bFATAL\b`, Unknown, 1, "The node gave up, by its own account."},
 	}

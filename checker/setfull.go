@@ -60,8 +60,10 @@ func (c SetFull) Check(_ context.Context, h history.History) Result {
 			}
 		}
 	}
-	r.Counts = map[string]int{CountOperations: len(all), CountKeys: len(sets), "added": f.added, "stable": f.stable, "lost": f.lost,
-		"never_read": f.unread, "stale": f.stale}
+	r.Counts = map[string]int{
+		CountOperations: len(all), CountKeys: len(sets), "added": f.added, "stable": f.stable, "lost": f.lost,
+		"never_read": f.unread, "stale": f.stale,
+	}
 	r.Table = f.table()
 	switch {
 	case b.settle(&r):

@@ -51,8 +51,10 @@ func (c StaleBound) Check(_ context.Context, h history.History) Result {
 	stale := len(ages) - sort.Search(len(ages), func(i int) bool { return ages[i] > 0 })
 	r.Counts = map[string]int{CountOperations: a.total, CountKeys: len(a.keys), "reads": a.reads, "stale_reads": stale}
 	if len(ages) > 0 {
-		r.Table = &Table{Columns: []string{"reads", "stale", "95 %", "99 %", "oldest"}, Rows: [][]string{{strconv.Itoa(len(ages)), strconv.Itoa(stale),
-			lasting(quantile(ages, 0.95)), lasting(quantile(ages, 0.99)), lasting(quantile(ages, 1))}}}
+		r.Table = &Table{Columns: []string{"reads", "stale", "95 %", "99 %", "oldest"}, Rows: [][]string{{
+			strconv.Itoa(len(ages)), strconv.Itoa(stale),
+			lasting(quantile(ages, 0.95)), lasting(quantile(ages, 0.99)), lasting(quantile(ages, 1)),
+		}}}
 	}
 	switch {
 	case b.settle(&r):

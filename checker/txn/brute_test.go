@@ -399,8 +399,12 @@ func TestRegistersAgainstBruteForce(t *testing.T) {
 			model Model
 			twin  *brute
 		}{
-			{Serializable, b}, {SessionSerial, b.inProcess()}, {StrictSerial, b.inTime()},
-			{SnapshotIsolation, b.withSnapshots()}, {SessionSnapshot, b.inProcess().withSnapshots()}, {StrongSnapshot, b.inTime().withSnapshots()},
+			{Serializable, b},
+			{SessionSerial, b.inProcess()},
+			{StrictSerial, b.inTime()},
+			{SnapshotIsolation, b.withSnapshots()},
+			{SessionSnapshot, b.inProcess().withSnapshots()},
+			{StrongSnapshot, b.inTime().withSnapshots()},
 		} {
 			if tt.twin.snapshots && len(h) > 8 {
 				continue
