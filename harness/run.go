@@ -19,6 +19,7 @@ const (
 	setUpTime    = 90 * time.Second
 	quiesceTime  = 45 * time.Second
 	finalTime    = 60 * time.Second
+	settleTime   = 5 * time.Second
 	tearDownTime = 60 * time.Second
 )
 
@@ -156,6 +157,9 @@ func (r *run) phases(ctx context.Context) error {
 		return ctx.Err()
 	}
 	r.finalPhase(ctx)
+	stopWatching()
+	<-watched
+	r.lastViews(ctx)
 	return r.record.Err()
 }
 
@@ -226,6 +230,32 @@ func (r *run) finalPhase(ctx context.Context) {
 		return
 	}
 	end(interruption(ctx))
+}
+
+// lastViews takes down what every node believes in the end, when no operation is open any more: once all are at the same
+// revision, or as they are when the wait is over.
+func (r *run) lastViews(ctx context.Context) {
+	const between = 50 * time.Millisecond
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	views := r.cluster.Views(ctx)
+	for !level(views) && pause(ctx, between) {
+		views = r.cluster.Views(ctx)
+	}
+	for _, v := range views {
+		v.Time = r.record.Now()
+		r.record.View(v)
+	}
+}
+
+// level says whether all nodes answer, and are at the same revision.
+func level(views []history.View) bool {
+	for _, v := range views {
+		if v.State == history.Unreachable || v.Revision != views[0].Revision {
+			return false
+		}
+	}
+	return true
 }
 
 // FinalWorkers is the number of workers of the final phase.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"rift/checker"
 	"rift/harness/history"
@@ -13,12 +14,19 @@ import (
 
 // judge gives a run's verdict: a function of its folder, whether the run has just ended or was made years ago.
 func judge(ctx context.Context, r *history.Run, w workloads.Workload, notes ...string) checker.Report {
-	checkers := append(w.Checkers(),
+	checkers := w.Checkers()
+	if slices.ContainsFunc(r.Views, func(v history.View) bool { return v.StateHash != "" }) {
+		checkers = append(checkers, checker.Named{Name: "convergence", Checker: checker.Convergence{Views: r.Views, Phases: r.Phases}})
+	}
+	checkers = append(checkers,
+		checker.Named{Name: "availability", Checker: checker.Availability{Phases: r.Phases, Evidence: r.Evidence}},
 		checker.Named{Name: "stats", Checker: checker.Stats{}},
 		checker.Named{Name: "evidence", Checker: checker.Evidence{Plan: r.Plan, Evidence: r.Evidence, Phases: r.Phases, Problems: r.Problems}},
 		checker.Named{Name: "node-logs", Checker: checker.NodeLogs{Files: r.Logs}},
 	)
-	return checker.NewReport(checker.Run(ctx, r.History, checkers), append(notes, r.Problems...))
+	results := checker.Run(ctx, r.History, checkers)
+	addCircumstances(r, results)
+	return checker.NewReport(results, append(notes, r.Problems...))
 }
 
 // judgeAndReport judges a run's folder, writes results and reports into it, and prints the summary.
