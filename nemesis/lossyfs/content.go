@@ -79,6 +79,7 @@ func (c *content) resize(file io.ReaderAt, live, size int64, now time.Time) erro
 // commit makes the live content, of this length, durable: an fsync that succeeded.
 func (c *content) commit(live int64) {
 	maps.DeleteFunc(c.pages, func(_ int64, d dirty) bool { return !d.doomed })
+	c.cut(live)
 	c.size, c.resized = live, time.Time{}
 }
 
@@ -94,6 +95,7 @@ func (c *content) doom() {
 func (c *content) expire(before time.Time, live int64) {
 	maps.DeleteFunc(c.pages, func(_ int64, d dirty) bool { return !d.doomed && d.since.Before(before) })
 	if !c.resized.IsZero() && c.resized.Before(before) {
+		c.cut(live)
 		c.size, c.resized = live, time.Time{}
 	}
 }

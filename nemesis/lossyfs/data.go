@@ -226,7 +226,7 @@ func (v *volume) Fallocate(cancel <-chan struct{}, in *fuse.FallocateIn) fuse.St
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	now, live := time.Now(), n.size()
-	if in.Mode&(unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_ZERO_RANGE) != 0 {
+	if in.Mode&(unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_ZERO_RANGE) != 0 && off < live {
 		if err := n.content.preserve(n.file, off, min(length, live-off), now); err != nil {
 			return fuse.ToStatus(err)
 		}

@@ -27,7 +27,8 @@ type Faults struct {
 }
 
 // Chance says which calls are hit: of all calls since the faults were set, the Nth (1 is the first), and besides it each with the
-// probability Share (0 to 1). The zero value hits none.
+// probability Share (0 to 1). The zero value hits none. The kernel repeats a failed read once if it was reading ahead, so that a program may
+// not see the Nth.
 type Chance struct {
 	Nth   int
 	Share float64

@@ -168,10 +168,12 @@ func (o Options) resolved() (Options, error) {
 
 // folder is the absolute path, without symbolic links, of an existing folder.
 func folder(field, path string) (string, error) {
+	// The kernel may know a dead mount's folder by heart, but not the room in it.
+	if err := unix.Statfs(path, new(unix.Statfs_t)); errors.Is(err, unix.ENOTCONN) {
+		return "", fmt.Errorf("%s: a dead FUSE mount lies on %s; Sweep detaches it: %w", field, path, err)
+	}
 	st, err := os.Stat(path)
 	switch {
-	case errors.Is(err, unix.ENOTCONN):
-		return "", fmt.Errorf("%s: a dead FUSE mount lies on %s; Sweep detaches it: %w", field, path, err)
 	case err != nil:
 		return "", fmt.Errorf("%s: %w", field, err)
 	case !st.IsDir():

@@ -31,7 +31,6 @@ var children = map[string]func(args []string) error{
 	"hold":   holdChild,
 	"mapped": mappedChild,
 	"sync":   syncChild,
-	"append": appendChild,
 }
 
 func TestMain(m *testing.M) {

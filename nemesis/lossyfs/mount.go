@@ -3,7 +3,7 @@ package lossyfs
 import (
 	"errors"
 	"fmt"
-	"log/slog"
+	"log"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,7 +40,7 @@ func (v *volume) mount() error {
 		ExplicitDataCacheControl: true,
 		DisableReadDirPlus:       true,
 		DisableXAttrs:            true,
-		Logger:                   slog.NewLogLogger(v.options.Log.Handler(), slog.LevelWarn),
+		Logger:                   log.New(library{v}, "", 0),
 	})
 	if err != nil {
 		return errors.Join(err, unmount(v.options.Mountpoint))
@@ -53,6 +53,19 @@ func (v *volume) mount() error {
 		return errors.Join(err, v.abort())
 	}
 	return nil
+}
+
+// library is where the FUSE library writes its complaints.
+type library struct{ *volume }
+
+// Write logs one complaint; but none of a connection that breaks when it was to break.
+func (v library) Write(text []byte) (int, error) {
+	select {
+	case <-v.gone:
+	default:
+		v.options.Log.Warn("serve a lossy file system", "mountpoint", v.options.Mountpoint, "library", strings.TrimSpace(string(text)))
+	}
+	return len(text), nil
 }
 
 // refusePolls has the kernel ask once whether the file system knows of poll(2), and never again after the answer. Go's os package polls each file that

@@ -67,12 +67,20 @@ func (v *volume) commitNames() {
 	}
 }
 
-// commitFolder makes a folder's names durable, and those of the folders tied to it. The volume is locked.
+// commitFolder makes a folder's names durable, and those of the folders tied to it, directly or not. The volume is locked.
 func (v *volume) commitFolder(dir *node) {
-	tied := slices.Collect(maps.Keys(dir.tied))
-	v.dropNames(dir)
-	for _, other := range tied {
-		v.commitFolder(other)
+	group := []*node{dir}
+	seen := map[*node]bool{dir: true}
+	for i := 0; i < len(group); i++ {
+		for other := range group[i].tied {
+			if !seen[other] {
+				seen[other] = true
+				group = append(group, other)
+			}
+		}
+	}
+	for _, n := range group {
+		v.dropNames(n)
 	}
 }
 

@@ -136,9 +136,10 @@ func (v *volume) adopt(fd int) (*node, error) {
 	return n, nil
 }
 
-// settle lets go of what nobody needs any longer about a node: its link aside, the names in a removed folder, itself. The volume is locked.
+// settle lets go of what nobody needs any longer about a node: its link aside, the names in a removed folder, itself. It may have been
+// let go already. The volume is locked.
 func (v *volume) settle(n *node) {
-	if n.refs > 0 {
+	if n.refs > 0 || v.byID[n.id] == nil {
 		return
 	}
 	if n.aside {
@@ -149,11 +150,12 @@ func (v *volume) settle(n *node) {
 	}
 	if n.removed && len(n.names) > 0 {
 		v.dropNames(n)
+		return // which has settled it
 	}
 	n.mu.Lock()
 	needed := n.lookups > 0 || n.opens > 0 || len(n.names) > 0 || !n.content.clean() && n.links() > 0
 	n.mu.Unlock()
-	if needed || v.byID[n.id] == nil {
+	if needed {
 		return
 	}
 	delete(v.byID, n.id)
