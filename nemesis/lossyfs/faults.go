@@ -70,14 +70,17 @@ func (f *FS) Counts() Counts {
 // Validate says which field is out of its range, and what is allowed.
 func (f Faults) Validate() error {
 	if _, err := path.Match(f.Path, ""); err != nil {
-		return fmt.Errorf("Path: %q given, a pattern as path.Match takes it allowed", f.Path)
+		return fmt.errorf("Path: %q given, a pattern as path.Match takes it allowed", f.Path)
 	}
 	for _, c := range []struct {
 		field string
 		Chance
 	}{
-		{"FsyncError", f.FsyncError}, {"ReadError", f.ReadError}, {"WriteError", f.WriteError},
-		{"NoSpace", f.NoSpace}, {"FlipRead", f.FlipRead},
+		{"FsyncError", f.FsyncError},
+		{"ReadError", f.ReadError},
+		{"WriteError", f.WriteError},
+		{"NoSpace", f.NoSpace},
+		{"FlipRead", f.FlipRead},
 	} {
 		if c.Nth < 0 {
 			return fmt.Errorf("%s.Nth: %d given, at least 0 allowed", c.field, c.Nth)

@@ -154,14 +154,14 @@ func (o Options) resolved() (Options, error) {
 		return o, err
 	}
 	if within(o.Backing, o.Mountpoint) || within(o.Mountpoint, o.Backing) {
-		return o, fmt.Errorf("Mountpoint: %s given, a folder apart from Backing (%s) allowed", o.Mountpoint, o.Backing)
+		return o, fmt.Errorf("lossyfs: Mountpoint: %s given, a folder apart from Backing (%s) allowed", o.Mountpoint, o.Backing)
 	}
 	var in, around unix.Stat_t
 	if err := errors.Join(unix.Stat(o.Backing, &in), unix.Stat(filepath.Dir(o.Backing), &around)); err != nil {
-		return o, fmt.Errorf("Backing: %w", err)
+		return o, fmt.Errorf("lossyfs: Backing: %w", err)
 	}
 	if in.Dev != around.Dev {
-		return o, fmt.Errorf("Backing: %s given, a folder that is no mount point allowed", o.Backing)
+		return o, fmt.Errorf("lossyfs: Backing: %s given, a folder that is no mount point allowed", o.Backing)
 	}
 	return o, nil
 }
@@ -205,7 +205,7 @@ func lockAside(backing string) (*os.File, error) {
 		return nil, fmt.Errorf("open the folder of removed files: %w", err)
 	}
 	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("Backing: %s is in use by another lossy file system: %w", backing, err), dir.Close())
+		return nil, errors.Join(fmt.Errorf("lossyfs: Backing: %s is in use by another lossy file system: %w", backing, err), dir.Close())
 	}
 	return dir, nil
 }
