@@ -70,7 +70,7 @@ func (f *FS) Counts() Counts {
 // Validate says which field is out of its range, and what is allowed.
 func (f Faults) Validate() error {
 	if _, err := path.Match(f.Path, ""); err != nil {
-		return fmt.errorf("Path: %q given, a pattern as path.Match takes it allowed", f.Path)
+		return fmt.Errorf("lossyfs: Path: %q given, a pattern as path.Match takes it allowed", f.Path)
 	}
 	for _, c := range []struct {
 		field string
