@@ -70,6 +70,23 @@ func TestBoltKeepsWhatItAcknowledged(t *testing.T) {
 	}
 }
 
+// TestBoltWithoutSyncIsCaught is the counter-check: the same program, told not to sync, loses what it acknowledged.
+func TestBoltWithoutSyncIsCaught(t *testing.T) {
+	f := mount(t, Options{})
+	c := start(t, "bolt", f.at("db"), "without sync")
+	c.expect(t, "acked ")
+	c.kill(t)
+	failPower(t, f)
+	c = start(t, "bolt", f.at("db"))
+	for line := range c.lines {
+		if line == "ready" {
+			return
+		}
+		t.Errorf("the database %s", line)
+	}
+	t.Error("bbolt did not start")
+}
+
 func syncFolder(t testing.TB, path string) {
 	t.Helper()
 	dir, err := os.Open(path)

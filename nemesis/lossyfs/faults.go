@@ -70,7 +70,7 @@ func (f *FS) Counts() Counts {
 // Validate says which field is out of its range, and what is allowed.
 func (f Faults) Validate() error {
 	if _, err := path.Match(f.Path, ""); err != nil {
-		return fmt.Errorf("lossyfs: Path: %q given, a pattern as path.Match takes it allowed", f.Path)
+		return notAllowed("Path", f.Path, "a pattern as path.Match takes it")
 	}
 	for _, c := range []struct {
 		field string
@@ -83,14 +83,14 @@ func (f Faults) Validate() error {
 		{"FlipRead", f.FlipRead},
 	} {
 		if c.Nth < 0 {
-			return fmt.Errorf("%s.Nth: %d given, at least 0 allowed", c.field, c.Nth)
+			return notAllowed(c.field+".Nth", c.Nth, "at least 0")
 		}
 		if !(c.Share >= 0 && c.Share <= 1) {
-			return fmt.Errorf("%s.Share: %v given, 0 to 1 allowed", c.field, c.Share)
+			return notAllowed(c.field+".Share", c.Share, "0 to 1")
 		}
 	}
 	if f.FsyncDelay < 0 {
-		return fmt.Errorf("FsyncDelay: %v given, at least 0 allowed", f.FsyncDelay)
+		return notAllowed("FsyncDelay", f.FsyncDelay, "at least 0")
 	}
 	return nil
 }

@@ -141,10 +141,10 @@ func (o Options) resolved() (Options, error) {
 	o.Model = cmp.Or(o.Model, Ext4)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if o.Model != Ext4 && o.Model != Strict {
-		return o, fmt.Errorf("Model: %q given, %q or %q allowed", o.Model, Ext4, Strict)
+		return o, notAllowed("Model", o.Model, fmt.Sprintf("%s or %s", Ext4, Strict))
 	}
 	if o.DurableAfter < 0 {
-		return o, fmt.Errorf("DurableAfter: %v given, at least 0 allowed", o.DurableAfter)
+		return o, notAllowed("DurableAfter", o.DurableAfter, "at least 0")
 	}
 	var err error
 	if o.Backing, err = folder("Backing", o.Backing); err != nil {
@@ -154,16 +154,21 @@ func (o Options) resolved() (Options, error) {
 		return o, err
 	}
 	if within(o.Backing, o.Mountpoint) || within(o.Mountpoint, o.Backing) {
-		return o, fmt.Errorf("lossyfs: Mountpoint: %s given, a folder apart from Backing (%s) allowed", o.Mountpoint, o.Backing)
+		return o, notAllowed("Mountpoint", o.Mountpoint, "a folder apart from Backing, "+o.Backing+",")
 	}
 	var in, around unix.Stat_t
 	if err := errors.Join(unix.Stat(o.Backing, &in), unix.Stat(filepath.Dir(o.Backing), &around)); err != nil {
-		return o, fmt.Errorf("lossyfs: Backing: %w", err)
+		return o, fmt.Errorf("look at Backing: %w", err)
 	}
 	if in.Dev != around.Dev {
-		return o, fmt.Errorf("lossyfs: Backing: %s given, a folder that is no mount point allowed", o.Backing)
+		return o, notAllowed("Backing", o.Backing, "a folder that is no mount point")
 	}
 	return o, nil
+}
+
+// notAllowed is the error of a field that is out of its range.
+func notAllowed(field string, given any, allowed string) error {
+	return fmt.Errorf("%s: %v given, %s allowed", field, given, allowed)
 }
 
 // folder is the absolute path, without symbolic links, of an existing folder.
@@ -177,7 +182,7 @@ func folder(field, path string) (string, error) {
 	case err != nil:
 		return "", fmt.Errorf("%s: %w", field, err)
 	case !st.IsDir():
-		return "", fmt.Errorf("%s: %s given, a folder allowed", field, path)
+		return "", notAllowed(field, path, "a folder")
 	}
 	if path, err = filepath.Abs(path); err != nil {
 		return "", fmt.Errorf("%s: %w", field, err)
@@ -205,7 +210,7 @@ func lockAside(backing string) (*os.File, error) {
 		return nil, fmt.Errorf("open the folder of removed files: %w", err)
 	}
 	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("lossyfs: Backing: %s is in use by another lossy file system: %w", backing, err), dir.Close())
+		return nil, errors.Join(fmt.Errorf("another lossy file system has %s as its Backing: %w", backing, err), dir.Close())
 	}
 	return dir, nil
 }

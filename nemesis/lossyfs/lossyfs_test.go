@@ -1,11 +1,13 @@
 package lossyfs
 
 import (
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -203,6 +205,33 @@ func TestOwnersAndLinks(t *testing.T) {
 	}
 }
 
+// TestPowerFailsUnderLoad lets the power fail while programs still run: their calls fail, and nothing hangs.
+func TestPowerFailsUnderLoad(t *testing.T) {
+	f := mount(t, Options{DurableAfter: 5 * time.Millisecond})
+	for i := range 3 {
+		var users sync.WaitGroup
+		for j := range 4 {
+			users.Go(func() {
+				for {
+					name := f.at(strconv.Itoa(j))
+					if os.WriteFile(name, []byte("some"), 0o644) != nil || os.Rename(name, f.at("all")) != nil {
+						return
+					}
+				}
+			})
+		}
+		writes := f.Counts().Writes
+		eventually(t, "some load", func() bool { return f.Counts().Writes > writes+100 })
+		if _, err := f.PowerFail(TornSectors, rand.New(rand.NewPCG(1, uint64(i)))); err != nil {
+			t.Fatal(err)
+		}
+		users.Wait()
+		if err := f.Remount(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestCloseLeavesTheLiveTree(t *testing.T) {
 	f := mount(t, Options{})
 	put(t, f.at("file"), "live")
@@ -267,12 +296,12 @@ func TestBadOptions(t *testing.T) {
 	put(t, filepath.Join(dir, "file"), "")
 	good := Options{Backing: filepath.Join(dir, "a"), Mountpoint: filepath.Join(dir, "b")}
 	for want, spoil := range map[string]func(*Options){
-		"Model: \"zfs\" given":      func(o *Options) { o.Model = "zfs" },
-		"DurableAfter: -1s given":   func(o *Options) { o.DurableAfter = -time.Second },
-		"Backing: stat":             func(o *Options) { o.Backing = filepath.Join(dir, "none") },
-		"Mountpoint: " + dir:        func(o *Options) { o.Mountpoint = filepath.Join(dir, "file") },
-		"apart from Backing":        func(o *Options) { o.Mountpoint = dir },
-		"a folder that is no mount": func(o *Options) { o.Backing = "/proc" },
+		"Model: zfs given, ext4 or strict allowed": func(o *Options) { o.Model = "zfs" },
+		"DurableAfter: -1s given":                  func(o *Options) { o.DurableAfter = -time.Second },
+		"Backing: stat":                            func(o *Options) { o.Backing = filepath.Join(dir, "none") },
+		"Mountpoint: " + dir:                       func(o *Options) { o.Mountpoint = filepath.Join(dir, "file") },
+		"apart from Backing":                       func(o *Options) { o.Mountpoint = dir },
+		"a folder that is no mount":                func(o *Options) { o.Backing = "/proc" },
 	} {
 		o := good
 		spoil(&o)
@@ -284,7 +313,7 @@ func TestBadOptions(t *testing.T) {
 		}
 	}
 	f := mount(t, good)
-	if _, err := f.PowerFail("some", nil); err == nil || !strings.Contains(err.Error(), `"some" given`) {
+	if _, err := f.PowerFail("some", nil); err == nil || !strings.Contains(err.Error(), "loss some given") {
 		t.Errorf("a loss that is none: %v", err)
 	}
 	if err := f.Remount(); err == nil || !strings.Contains(err.Error(), "is mounted") {

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -54,10 +55,16 @@ type child struct {
 // start runs one of the children. It is killed at the end of the test at the latest.
 func start(t testing.TB, name string, args ...string) *child {
 	t.Helper()
+	return startWith(t, nil, name, args...)
+}
+
+func startWith(t testing.TB, attributes *syscall.SysProcAttr, name string, args ...string) *child {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	c := &child{Cmd: exec.CommandContext(ctx, os.Args[0], args...), lines: make(chan string, 1024), done: make(chan struct{})}
 	c.Env = append(os.Environ(), childVariable+"="+name)
 	c.Stderr = os.Stderr
+	c.SysProcAttr = attributes
 	out, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

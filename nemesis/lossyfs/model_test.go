@@ -121,6 +121,21 @@ func (n *modelNode) punch(off, length int) {
 }
 
 func (m *model) fsync(n *modelNode) {
+	n.persist()
+	if !m.strict {
+		m.commitAll()
+	}
+}
+
+func (m *model) writeBack() {
+	for n := range m.all {
+		n.persist()
+	}
+	m.commitAll()
+}
+
+// persist makes the content durable, but for the pages that were given up.
+func (n *modelNode) persist() {
 	durable := bytes.Clone(n.live)
 	for i := range n.doomed {
 		if i*pageSize < len(durable) {
@@ -128,9 +143,6 @@ func (m *model) fsync(n *modelNode) {
 		}
 	}
 	n.durable = durable
-	if !m.strict {
-		m.commitAll()
-	}
 }
 
 func (m *model) fsyncFolder(n *modelNode) {

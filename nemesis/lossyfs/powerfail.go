@@ -48,7 +48,7 @@ func (l Lost) Bytes() (n int64) {
 // from r, which All does not use. After an error the backing folder may hold some of the changes that should have been lost.
 func (f *FS) PowerFail(how Loss, r *rand.Rand) (Lost, error) {
 	if how != All && how != RandomPages && how != TornSectors {
-		return Lost{}, fmt.Errorf("fail the power of %s: loss %q given, %q, %q or %q allowed", f.options.Mountpoint, how, All, RandomPages, TornSectors)
+		return Lost{}, fmt.Errorf("fail the power of %s: loss %s given, %s, %s or %s allowed", f.options.Mountpoint, how, All, RandomPages, TornSectors)
 	}
 	f.life.Lock()
 	defer f.life.Unlock()

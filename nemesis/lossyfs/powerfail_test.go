@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,8 +17,8 @@ import (
 func TestPowerFailAgainstModel(t *testing.T) {
 	for _, kind := range []Model{Ext4, Strict} {
 		t.Run(string(kind), func(t *testing.T) {
-			f := mount(t, Options{Model: kind})
-			for round := range *rounds {
+			f := mount(t, Options{Model: kind, DurableAfter: time.Hour})
+			for round := range 2 * *rounds {
 				r := rand.New(rand.NewPCG(*seed, uint64(round)))
 				how := []Loss{All, RandomPages, TornSectors}[round%3]
 				m, err := readModel(kind == Strict, f.options.Backing)
@@ -135,6 +136,8 @@ func (w *world) step() error {
 		return w.link()
 	case 14:
 		return w.fsyncFolder()
+	case 15:
+		return w.writeBack()
 	default:
 		return w.onHandle()
 	}
@@ -300,6 +303,17 @@ func (w *world) link() error {
 	w.say("link %s %s", of.path, p.path)
 	p.dir.names[p.name] = of.dir.names[of.name]
 	return os.Link(w.at(of.path), w.at(p.path))
+}
+
+// writeBack is an hour without changes, which one step in 80 takes.
+func (w *world) writeBack() error {
+	if w.r.IntN(4) == 0 {
+		w.say("write back")
+		w.volume.expire(time.Now().Add(time.Hour + time.Second))
+		w.model.writeBack()
+		w.sweep()
+	}
+	return nil
 }
 
 func (w *world) fsyncFolder() error {
