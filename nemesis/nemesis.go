@@ -73,6 +73,8 @@ type Kind struct {
 	Name    string
 	Doc     string   // one sentence for `rift list`
 	Targets []string // what it can be aimed at; the first few are the usual ones
+	How     string   // how it is done, in a sentence, for docs/faults.md
+	Needs   string   // what it needs of the machine, the cluster or the system, in a few words; "" for nothing but root
 	Proof   string   // how its effect is measured, in a few words
 	// Draw fills in Target (one of allowed), Args and For; ID, At and Seed are the schedule's. It reads nothing but r.
 	Draw func(r *rand.Rand, allowed []string) history.PlannedFault

@@ -13,9 +13,10 @@ const (
 type Evidence struct {
 	Fault    int                `json:"fault"` // the planned fault's ID
 	Kind     string             `json:"kind"`
-	Step     string             `json:"step"` // inject, reapply or heal
-	Time     time.Duration      `json:"time"` // when the step began, nanoseconds since the run's start
-	Took     time.Duration      `json:"took"` // until its effect was measured, nanoseconds
+	Step     string             `json:"step"`              // inject, reapply or heal
+	Time     time.Duration      `json:"time"`              // when the step began, nanoseconds since the run's start
+	Took     time.Duration      `json:"took"`              // until its effect was measured, nanoseconds
+	Applied  time.Duration      `json:"applied,omitempty"` // of that, until it was in force (heal: was out), without the measuring; 0: not told apart
 	Nodes    []string           `json:"nodes,omitempty"`
 	Links    [][2]string        `json:"links,omitempty"`    // directed links that were cut or disturbed: from, to
 	Proven   bool               `json:"proven"`             // inject: the effect was seen from outside; heal: it was seen to be gone
