@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -148,21 +149,27 @@ func (d *Docker) hostData(node string) string { return filepath.Join(d.data, nod
 
 // Prepare builds the images and makes the containers, without starting them.
 func (d *Docker) Prepare(ctx context.Context, launches map[string]Launch) error {
-	images := make(map[string]string) // program -> image
+	images := make(map[string]string)  // program -> image
+	libs := make(map[string]libraries) // image -> what its program needs
 	for name, n := range d.containers {
 		launch, ok := launches[name]
 		if !ok {
 			return fmt.Errorf("prepare %s: it was not said how to start it", name)
 		}
-		key := fmt.Sprint(launch.Program, launch.Files)
+		key := fmt.Sprint(launch.Program, launch.Root, launch.Files)
 		if images[key] == "" {
-			image, err := buildImage(ctx, d.engine, launch)
+			needed, err := launch.findLibraries()
 			if err != nil {
 				return err
 			}
-			images[key] = image
+			image, err := buildImage(ctx, d.engine, launch, needed)
+			if err != nil {
+				return err
+			}
+			images[key], libs[image] = image, needed
 			d.describeImage(ctx, image)
 		}
+		launch.Env = slices.Concat(libs[images[key]].inImage(), launch.Env)
 		c, err := d.createContainer(ctx, n, launch, images[key])
 		if err != nil {
 			return fmt.Errorf("make the container of %s: %w", name, err)
@@ -340,9 +347,12 @@ func (q quiet) Printf(format string, v ...any) {
 	q.log.Debug(strings.TrimSpace(fmt.Sprintf(format, v...)))
 }
 
+// imagePrefix marks a program that is one of the files of the image, and no file of this machine.
+const imagePrefix = "image:"
+
 // imageProgram is the program's path in the image.
 func imageProgram(l Launch) string {
-	if p, ok := strings.CutPrefix(l.Program, "image:"); ok {
+	if p, ok := strings.CutPrefix(l.Program, imagePrefix); ok {
 		return p
 	}
 	return "/" + filepath.Base(l.Program)

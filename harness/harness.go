@@ -36,7 +36,8 @@ type Node struct {
 
 // Launch says how a node's process is started.
 type Launch struct {
-	Program string            // path, on this machine, of the program; a static one runs FROM scratch
+	Program string            // path, on this machine, of the program; a dynamic one is given its loader and its libraries
+	Root    string            // folder of an unpacked package in which libraries are looked for before this machine's; may be empty
 	Files   map[string]string // further files or folders that it needs: path in the image -> path on this machine
 	Args    []string
 	Env     []string

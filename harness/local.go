@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -92,7 +93,11 @@ func (l *Local) Prepare(_ context.Context, launches map[string]Launch) error {
 		if err != nil {
 			return fmt.Errorf("prepare %s: find its program: %w", name, err)
 		}
-		launch.Program = program
+		needed, err := launch.findLibraries()
+		if err != nil {
+			return fmt.Errorf("prepare %s: %w", name, err)
+		}
+		launch.Program, launch.Env = program, slices.Concat(needed.here(), launch.Env)
 		n.launch = launch
 	}
 	return nil

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -67,13 +66,13 @@ func (s Reference) program() (string, error) {
 	if s.Bin != "" {
 		return s.Bin, nil
 	}
-	self, err := os.Executable()
+	folders, err := programFolders()
 	if err != nil {
-		return "", fmt.Errorf("look for the node's program: %w", err)
+		return "", err
 	}
-	for _, path := range []string{filepath.Join(filepath.Dir(self), "node"), filepath.Join("bin", "node")} {
-		if _, err := os.Stat(path); err == nil {
-			return filepath.Abs(path)
+	for _, folder := range folders {
+		if program := filepath.Join(folder, "node"); isFile(program) {
+			return program, nil
 		}
 	}
 	return "", errors.New("the node's program is neither beside rift nor in bin/: build it with `make build`, or name it with --bin")
@@ -92,18 +91,7 @@ func option(t history.Test, name, otherwise string) string {
 
 // Form waits until every node knows the same leader, every node has a vote, and every node answers a linearizable read.
 func (s Reference) Form(ctx context.Context, all []harness.Node) error {
-	const between = 100 * time.Millisecond
-	for {
-		missing := s.missing(ctx, all)
-		if missing == "" {
-			return nil
-		}
-		select {
-		case <-time.After(between):
-		case <-ctx.Done():
-			return fmt.Errorf("wait for the nodes to form a cluster: %s: %w", missing, ctx.Err())
-		}
-	}
+	return form(ctx, func(ctx context.Context) string { return s.missing(ctx, all) })
 }
 
 // missing says what keeps the nodes from being one cluster that serves; empty if nothing does.
