@@ -4,6 +4,7 @@ SHELL        := /bin/bash
 GO           ?= go
 BIN          := bin
 RIFT         := $(BIN)/rift
+SYSTEMS      := etcd-server redis-server
 CHAOS_TIME   ?= 60s
 CHAOS_SEED   ?=
 CHAOS_NEMESIS?= kill,partition,pause,clock
@@ -13,13 +14,23 @@ FUZZ_TIME    ?= 20s
 BENCH_TIME   ?= 3x
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race fuzz lint chaos bugs bench docs clean
+.PHONY: help build systems test race fuzz lint chaos bugs etcd redis bench docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 build: ## build rift, node and clusterctl into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./cmd/...
+
+systems: $(SYSTEMS:%-server=$(BIN)/systems/%) ## get etcd and redis from Debian, unpacked into bin/systems/ and not installed
+
+# The package of a server, and those that it needs and this machine lacks. Nothing is installed, so that no service is started.
+$(BIN)/systems/%:
+	@rm -rf $@.part && mkdir -p $@.part/deb
+	@cd $@.part/deb && packages=$$(apt-get -s -qq --no-install-recommends install $*-server | awk '/^Inst/ { print $$2 }') && \
+	  apt-get -qq -o APT::Sandbox::User=root download $*-server $$packages
+	@for deb in $@.part/deb/*.deb; do dpkg-deb -x $$deb $@.part; done
+	@rm -r $@.part/deb && mv $@.part $@ && echo $@
 
 test: ## run the tests with the race detector, real containers included where Docker answers
 	$(GO) test -race -timeout 20m ./...

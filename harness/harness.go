@@ -63,6 +63,22 @@ type System interface {
 	View(ctx context.Context, n Node) (history.View, error)
 }
 
+// Optioned is a system that can be told more than how many nodes it is to have. One that is not takes no options.
+type Optioned interface {
+	Options() []history.Option
+}
+
+// Bounded is a system that runs on few nodes only.
+type Bounded interface {
+	// MostNodes is the highest number of nodes, and why it may not be more.
+	MostNodes() (most int, why string)
+}
+
+// Describer is a system whose nodes tell what they are, once they serve: their version.
+type Describer interface {
+	Describe(ctx context.Context, n Node) (map[string]string, error)
+}
+
 // Bug is a bug that can be switched on in a system, and the test that is expected to find it.
 type Bug struct {
 	Name     string

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -127,8 +128,14 @@ func (r *run) setUp(ctx context.Context) error {
 	if r.Test.Subject == nil {
 		r.Test.Subject = make(map[string]string)
 	}
-	for k, v := range r.Hosts.Describe() {
-		r.Test.Subject[k] = v
+	maps.Copy(r.Test.Subject, r.Hosts.Describe())
+	if d, ok := r.System.(Describer); ok {
+		about, err := d.Describe(ctx, r.cluster.nodes[0])
+		if err != nil {
+			end("failed: " + err.Error())
+			return err
+		}
+		maps.Copy(r.Test.Subject, about)
 	}
 	end("")
 	return history.WriteJSON(filepath.Join(r.Dir, history.TestFile), r.Test)

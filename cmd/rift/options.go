@@ -106,6 +106,9 @@ func (o *testOptions) lookUp() (choice, error) {
 			return chosen, err
 		}
 	}
+	if err := checkSet(o.set, optionsOf(workload, sys)); err != nil {
+		return chosen, err
+	}
 	faults, err := nemesis.ParseChoices(o.nemesis)
 	if err != nil {
 		return chosen, withNearest(err)
@@ -116,6 +119,11 @@ func (o *testOptions) lookUp() (choice, error) {
 	concurrency, err := o.numbers()
 	if err != nil {
 		return chosen, err
+	}
+	if b, ok := sys.(harness.Bounded); ok {
+		if most, why := b.MostNodes(); o.nodes > most {
+			return chosen, usagef("--nodes: %d given, at most %d allowed with --system %s: %s", o.nodes, most, sys.Name(), why)
+		}
 	}
 	if o.name == "" {
 		o.name = workload.Name

@@ -39,6 +39,19 @@ func (Reference) Functions() []string {
 	return append([]string{"read", "write", "cas", "add", "list"}, slices.Sorted(maps.Keys(transactions))...)
 }
 
+// Options are what the node and its client can be told.
+func (Reference) Options() []history.Option {
+	return []history.Option{
+		{Name: "consistency", Usual: "linearizable", Allowed: []string{"linearizable", "stale"}, Doc: "of reads"},
+		{
+			Name: "transactions", Usual: "server", Allowed: []string{"server", referenceOptimistic},
+			Doc: "optimistic: one that reads and writes is two requests, the second on condition that nothing has changed",
+		},
+		{Name: "snapshot-threshold", Usual: "2000", Doc: "log entries after which a snapshot is taken"},
+		{Name: "trailing-logs", Usual: "4000", Doc: "log entries that are kept behind a snapshot"},
+	}
+}
+
 // PeerPort is the raft port.
 func (Reference) PeerPort() uint16 { return referenceRaft }
 
@@ -50,8 +63,8 @@ func (s Reference) Launch(n harness.Node, all []harness.Node, t history.Test) (h
 	}
 	args := []string{
 		"-id", n.Name, "-haddr", address(n, referenceHTTP), "-raddr", address(n, referenceRaft),
-		"--cluster-id", "rift", "--snapshot-threshold", option(t, "snapshot-threshold", "2000"),
-		"--trailing-logs", option(t, "trailing-logs", "4000"), "--snapshot-interval", "2s",
+		"--cluster-id", "rift", "--snapshot-threshold", optionOf(s, t, "snapshot-threshold"),
+		"--trailing-logs", optionOf(s, t, "trailing-logs"), "--snapshot-interval", "2s",
 	}
 	if n.Name != all[0].Name {
 		args = append(args, "-join", address(all[0], referenceHTTP))
@@ -80,13 +93,6 @@ func (s Reference) program() (string, error) {
 
 func address(n harness.Node, port int) string {
 	return net.JoinHostPort(n.IP.String(), fmt.Sprint(port))
-}
-
-func option(t history.Test, name, otherwise string) string {
-	if v, ok := t.Options[name]; ok {
-		return v
-	}
-	return otherwise
 }
 
 // Form waits until every node knows the same leader, every node has a vote, and every node answers a linearizable read.

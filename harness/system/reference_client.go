@@ -22,6 +22,9 @@ func setPrefix(set string) string {
 	return "set/" + set + "/"
 }
 
+// referenceOptimistic is the option of transactions that are worked out by the client.
+const referenceOptimistic = "optimistic"
+
 // referenceClient is one connection to one reference node.
 type referenceClient struct {
 	connection
@@ -38,7 +41,7 @@ func (s Reference) Open(_ context.Context, n harness.Node, t history.Test) (harn
 func newReferenceClient(n harness.Node, t history.Test) *referenceClient {
 	return &referenceClient{
 		connection: connect(n, referenceHTTP),
-		reads:      t.Options["consistency"], optimistic: t.Options["transactions"] == "optimistic",
+		reads:      t.Options["consistency"], optimistic: t.Options["transactions"] == referenceOptimistic,
 	}
 }
 
