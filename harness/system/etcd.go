@@ -120,21 +120,32 @@ type etcdStatus struct {
 	Learner bool       `json:"isLearner"`
 }
 
-// View asks a node what it believes. Who is behind an ID, it says as well. A node that knows no leader is shown as a candidate, since
-// etcd does not tell what it is then. A hash that goes with a revision cannot be had through the gateway of etcd 3.4.
+// status asks a node what it is.
+func (c *etcdClient) status(ctx context.Context) (status etcdStatus, err error) {
+	err = c.call(ctx, "maintenance/status", struct{}{}, &status)
+	return status, err
+}
+
+// View asks a node what it believes.
 func (s Etcd) View(ctx context.Context, n harness.Node) (history.View, error) {
 	c := newEtcdClient(n, history.Test{})
 	defer c.Close()
-	var status etcdStatus
-	if err := c.call(ctx, "maintenance/status", struct{}{}, &status); err != nil {
-		return history.View{}, fmt.Errorf("status of %s: %w", n.Name, err)
+	return c.view(ctx, n.Name)
+}
+
+// view is what a node believes. Who is behind an ID, the node says as well. One that knows no leader is shown as a candidate, since
+// etcd does not tell what it is then. A hash that goes with a revision cannot be had through the gateway of etcd 3.4.
+func (c *etcdClient) view(ctx context.Context, node string) (history.View, error) {
+	status, err := c.status(ctx)
+	if err != nil {
+		return history.View{}, fmt.Errorf("status of %s: %w", node, err)
 	}
 	names, voters, err := c.members(ctx)
 	if err != nil {
-		return history.View{}, fmt.Errorf("members that %s knows: %w", n.Name, err)
+		return history.View{}, fmt.Errorf("members that %s knows: %w", node, err)
 	}
 	v := history.View{
-		Node: n.Name, State: "candidate", Leader: names[status.Leader], Term: status.Term, Commit: status.Commit, Applied: status.Applied,
+		Node: node, State: "candidate", Leader: names[status.Leader], Term: status.Term, Commit: status.Commit, Applied: status.Applied,
 		Revision: uint64(status.Header.Revision), Voters: voters,
 	}
 	switch {
@@ -152,8 +163,8 @@ func (s Etcd) View(ctx context.Context, n harness.Node) (history.View, error) {
 func (s Etcd) Describe(ctx context.Context, n harness.Node) (map[string]string, error) {
 	c := newEtcdClient(n, history.Test{})
 	defer c.Close()
-	var status etcdStatus
-	if err := c.call(ctx, "maintenance/status", struct{}{}, &status); err != nil {
+	status, err := c.status(ctx)
+	if err != nil {
 		return nil, fmt.Errorf("version of %s: %w", n.Name, err)
 	}
 	return map[string]string{s.Name(): status.Version}, nil
