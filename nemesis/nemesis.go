@@ -80,6 +80,7 @@ type Kind struct {
 	Draw func(r *rand.Rand, allowed []string) history.PlannedFault
 	// New makes a planned fault ready, and refuses one with a bad target or argument, naming it.
 	New func(p history.PlannedFault) (Fault, error)
+	Disk   bool   // it acts on the lossy file systems under the nodes' data: see Disks
 	// Able says why this machine or cluster cannot do the fault; nil if it can. It may be nil.
 	Able func(c Cluster) error
 }
@@ -96,6 +97,7 @@ var Kinds = []Kind{
 	corruptKind,
 	bandwidthKind,
 	clockKind,
+	powerKind,
 }
 
 // Skip is the evidence of a fault that had nothing to hit.

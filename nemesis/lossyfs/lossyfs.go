@@ -113,6 +113,16 @@ func (f *FS) Remount() error {
 	return nil
 }
 
+// Mountpoint is where it is mounted, as an absolute path.
+func (f *FS) Mountpoint() string { return f.options.Mountpoint }
+
+// Mounted says whether it is mounted: not between PowerFail and Remount, nor after Close.
+func (f *FS) Mounted() bool {
+	f.life.Lock()
+	defer f.life.Unlock()
+	return f.volume != nil
+}
+
 // Close ends all faults, writes back what programs hold in mapped pages, and unmounts, also under programs that still run. The live
 // tree stays in the backing folder, with nothing beside it. Closing twice does nothing.
 func (f *FS) Close() error {
