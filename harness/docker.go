@@ -44,7 +44,7 @@ type Docker struct {
 	log    *slog.Logger
 	engine *dockerclient.Client
 
-	disks   *disks
+	disks *disks
 
 	network *testcontainers.DockerNetwork
 	subnet  netip.Prefix
