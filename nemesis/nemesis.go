@@ -98,6 +98,9 @@ var Kinds = []Kind{
 	bandwidthKind,
 	clockKind,
 	powerKind,
+	diskErrorKind,
+	diskFullKind,
+	diskSlowKind,
 }
 
 // Skip is the evidence of a fault that had nothing to hit.

@@ -37,9 +37,10 @@ type Chance struct {
 // Counts is what has happened: calls that reached the disk, and faults that bit. Reads that the kernel answers from memory
 // do not reach it.
 type Counts struct {
-	Reads, Writes, Fsyncs                                        int
+	Reads, Writes, Creates, Fsyncs                               int
 	FsyncErrors, ReadErrors, WriteErrors, NoSpace, Flips, Delays int
-	Stalls                                                       int // calls that had to wait for the end of a stall
+	Stalls                                                       int           // calls that had to wait for the end of a stall
+	Held                                                         time.Duration // how long all the calls together were kept that are kept no longer
 }
 
 // Arm puts faults in, besides those that are in already; where several would hit a call, the earliest does. They stay over power failures, until

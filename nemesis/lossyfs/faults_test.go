@@ -300,14 +300,14 @@ func TestFsyncDelay(t *testing.T) {
 	f := mount(t, Options{})
 	file := file(t, f, "file", []byte("old"))
 	const delay = 50 * time.Millisecond
-	set(t, f, Faults{FsyncDelay: delay})
+	slow := set(t, f, Faults{FsyncDelay: delay})
 	began := time.Now()
 	wantError(t, "slow fsync", file.Sync(), nil)
 	if took := time.Since(began); took < delay {
 		t.Errorf("fsync took %v, less than the delay of %v", took, delay)
 	}
-	if n := f.Counts().Delays; n != 1 {
-		t.Errorf("%d delays counted", n)
+	if c := slow.Counts(); c.Delays != 1 || c.Held < delay {
+		t.Errorf("counted %d delays, %v in all", c.Delays, c.Held)
 	}
 }
 

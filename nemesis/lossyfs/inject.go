@@ -61,7 +61,7 @@ type effect struct {
 	stall  bool
 	delay  time.Duration
 	status fuse.Status
-	gone   <-chan struct{} // closed when the stall or the delay is taken out
+	by     *Armed // which stalls or delays it
 }
 
 func (i *injector) arm(f Faults) *Armed {
@@ -120,7 +120,7 @@ func (i *injector) decide(c call, where func() string, again bool) effect {
 			a.counts.count(c)
 		}
 		if a.faults.Stall && !e.stall {
-			e.stall, e.gone = true, a.gone
+			e.stall, e.by = true, a
 			if !again {
 				a.bit(func(c *Counts) *int { return &c.Stalls })
 			}
@@ -141,7 +141,7 @@ func (a *Armed) affect(c call, e *effect) {
 	switch c {
 	case callFsync:
 		if f.FsyncDelay > e.delay {
-			e.delay, e.gone = f.FsyncDelay, a.gone
+			e.delay, e.by = f.FsyncDelay, a
 			a.bit(func(c *Counts) *int { return &c.Delays })
 		}
 		a.fail(e, f.FsyncError, fsyncErrors, fuse.EIO, func(c *Counts) *int { return &c.FsyncErrors })
@@ -212,6 +212,8 @@ func (c *Counts) count(what call) {
 		c.Reads++
 	case callWrite:
 		c.Writes++
+	case callCreate:
+		c.Creates++
 	case callFsync:
 		c.Fsyncs++
 	}
@@ -222,7 +224,7 @@ func (v *volume) admit(c call, n *node, h *fuse.InHeader, cancel <-chan struct{}
 	where := func() string { return v.path(n) }
 	e := v.faults.decide(c, where, false)
 	for e.stall {
-		if !v.hold(h, cancel, nil, e.gone) {
+		if !v.hold(h, cancel, nil, e.by) {
 			return fuse.EINTR
 		}
 		e = v.faults.decide(c, where, true)
@@ -230,22 +232,32 @@ func (v *volume) admit(c call, n *node, h *fuse.InHeader, cancel <-chan struct{}
 	if e.delay > 0 {
 		timer := time.NewTimer(e.delay)
 		defer timer.Stop()
-		if !v.hold(h, cancel, timer.C, e.gone) {
+		if !v.hold(h, cancel, timer.C, e.by) {
 			return fuse.EINTR
 		}
 	}
 	return e.status
 }
 
+// held counts how long a call was kept.
+func (a *Armed) held(since time.Time) {
+	a.in.mu.Lock()
+	defer a.in.mu.Unlock()
+	took := time.Since(since)
+	a.counts.Held += took
+	a.in.counts.Held += took
+}
+
 // hold keeps a call until its time is up or its fault is taken out, and says whether it may then go on. It ends at once if the caller is
 // killed, or else the dead process could not vanish. Other signals do not end it: no disk knows of them.
-func (v *volume) hold(h *fuse.InHeader, cancel <-chan struct{}, over <-chan time.Time, gone <-chan struct{}) bool {
+func (v *volume) hold(h *fuse.InHeader, cancel <-chan struct{}, over <-chan time.Time, by *Armed) bool {
+	defer by.held(time.Now())
 	var again <-chan time.Time
 	for {
 		select {
 		case <-over:
 			return true
-		case <-gone:
+		case <-by.gone:
 			return true
 		case <-v.gone:
 			return false
