@@ -10,6 +10,7 @@ import (
 
 	"rift/harness/history"
 	"rift/nemesis"
+	"rift/nemesis/lossyfs"
 )
 
 // viewTimeout bounds one question to one node.
@@ -108,6 +109,14 @@ func (c *Cluster) Tag() string { return c.tag }
 
 // Board knows which nodes faults have taken.
 func (c *Cluster) Board() *nemesis.Board { return &c.board }
+
+// Disk is the lossy file system under a node's data directory; nil if the run has none there.
+func (c *Cluster) Disk(node string) *lossyfs.FS {
+	if d, ok := c.hosts.(nemesis.Disks); ok {
+		return d.Disk(node)
+	}
+	return nil
+}
 
 // Kill ends a node's processes.
 func (c *Cluster) Kill(ctx context.Context, node string) error { return c.hosts.Kill(ctx, node) }
