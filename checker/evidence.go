@@ -20,7 +20,10 @@ const (
 // Evidence tells whether the run put the system to the test: every planned kind of fault was proven to bite at least once,
 // faults were taken out again, every phase went as planned, no record is missing, and enough operations succeeded, also while faults were on. A run that falls short
 // proves nothing about the system, so the verdict is unknown; it is never invalid.
+//
+// A fault that hit every node leaves nobody to serve: what succeeds after it counts as well, to the end of the run.
 type Evidence struct {
+	Nodes           int // of the cluster; 0: not known
 	Plan            history.Plan
 	Evidence        []history.Evidence
 	Phases          []history.Phase
@@ -34,6 +37,7 @@ type biting struct {
 	kind                             string
 	planned, proven, skipped, failed int
 	on                               []interval
+	tested                           []interval // in which what succeeds shows that the system bears the faults
 	why                              string // the last reason why one did not bite
 }
 
@@ -49,12 +53,12 @@ func (e Evidence) Check(_ context.Context, h history.History) Result {
 	problems = append(append(problems, e.unfinished()...), e.Problems...)
 	var all []interval
 	for _, k := range kinds {
-		all = append(all, k.on...)
+		all = append(all, k.tested...)
 		r.Counts["faults_planned"] += k.planned
 		r.Counts["faults_proven"] += k.proven
 		r.Table.Rows = append(r.Table.Rows, []string{
 			k.kind, strconv.Itoa(k.planned), strconv.Itoa(k.proven), strconv.Itoa(k.skipped),
-			strconv.Itoa(k.failed), lasting(length(k.on)), strconv.Itoa(succeeded(h, k.on)),
+			strconv.Itoa(k.failed), lasting(length(k.on)), strconv.Itoa(succeeded(h, k.tested)),
 		})
 		if k.proven == 0 {
 			problems = append(problems, k.toothless())
@@ -124,12 +128,23 @@ func (e Evidence) kinds() (kinds []biting, problems []string) {
 		on, healed := k.follow(steps[planned.ID], end)
 		if on != (interval{}) {
 			k.on = append(k.on, on)
+			if e.hitAll(steps[planned.ID]) {
+				on.to = end
+			}
+			k.tested = append(k.tested, on)
 		}
 		if problem := unhealed(planned, steps[planned.ID], healed, on); problem != "" {
 			problems = append(problems, problem)
 		}
 	}
 	return kinds, problems
+}
+
+// hitAll says whether a fault hit all nodes themselves, not only their links.
+func (e Evidence) hitAll(steps []history.Evidence) bool {
+	return slices.ContainsFunc(steps, func(s history.Evidence) bool {
+		return s.Step == history.StepInject && s.Proven && len(s.Links) == 0 && len(s.Nodes) > 0 && len(s.Nodes) == e.Nodes
+	})
 }
 
 // follow goes through one fault's steps, and gives the time in which it was proven to be on.

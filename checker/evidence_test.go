@@ -54,6 +54,40 @@ func TestEvidence(t *testing.T) {
 	}
 }
 
+// TestAfterAFaultThatHitEveryNodeWhatFollowsCounts: nobody could answer while it was on.
+func TestAfterAFaultThatHitEveryNodeWhatFollowsCounts(t *testing.T) {
+	ms := time.Millisecond
+	bit := history.Evidence{Fault: 1, Kind: "kill", Step: history.StepInject, Time: 500 * ms, Took: 10 * ms, Proven: true, Nodes: []string{"n1", "n2"}}
+	healed := history.Evidence{Fault: 1, Kind: "kill", Step: history.StepHeal, Time: 511 * ms, Proven: true}
+	links := bit
+	links.Links = [][2]string{{"n1", "n2"}}
+	for _, c := range []struct {
+		name    string
+		nodes   int
+		bit     history.Evidence
+		n       int
+		verdict Verdict
+	}{
+		{"every node", 2, bit, 540, Valid},
+		{"every node, and too little after it", 2, bit, 520, Unknown},
+		{"two of three", 3, bit, 540, Unknown},
+		{"nobody knows of how many", 0, bit, 540, Unknown},
+		{"only the links between them", 2, links, 540, Unknown},
+	} {
+		e := Evidence{
+			Nodes: c.nodes, Plan: history.Plan{Faults: []history.PlannedFault{{ID: 1, Kind: "kill"}}},
+			Evidence: []history.Evidence{c.bit, healed}, Phases: []history.Phase{{Name: "main", End: time.Second}, {Name: history.FinalPhase, End: time.Second}},
+		}
+		r := e.Check(context.Background(), steady(c.n))
+		if r.Verdict != c.verdict {
+			t.Errorf("%s: %s: %s", c.name, r.Verdict, r.Summary)
+		}
+		if on := r.Table.Rows[0][4]; on != lasting(ms) {
+			t.Errorf("%s: on for %s, want %s", c.name, on, lasting(ms))
+		}
+	}
+}
+
 func TestEvidenceWantsARunThatWentAsPlanned(t *testing.T) {
 	final := history.Phase{Name: history.FinalPhase}
 	for _, c := range []struct {
