@@ -5,6 +5,7 @@ GO           ?= go
 BIN          := bin
 RIFT         := $(BIN)/rift
 SYSTEMS      := etcd-server redis-server
+SYSTEMS_TIME ?= 60s
 CHAOS_TIME   ?= 60s
 CHAOS_SEED   ?=
 CHAOS_NEMESIS?= kill,partition,pause,clock
@@ -53,6 +54,14 @@ chaos: build ## test the reference node for a minute under kills, partitions, pa
 
 bugs: build ## show that every planted bug is found, and the healthy node is clean
 	$(RIFT) bugs --seeds $(BUG_SEEDS) --time $(BUG_TIME)
+
+etcd: build systems ## show that etcd keeps what it acknowledged through kills and power failures
+	$(RIFT) run --name etcd --system etcd --nodes 3 --workload durability --nemesis kill,power --time $(SYSTEMS_TIME) --seed 1
+
+# The exit code of a violation is 1.
+redis: build systems ## show that redis as it comes loses acknowledged writes in power failures, and told to sync each, none
+	$(RIFT) run --name redis --system redis --nodes 1 --workload set --rate 1000 --plan docs/examples/power.plan --time $(SYSTEMS_TIME) --seed 1; [ $$? -eq 1 ]
+	$(RIFT) run --name redis-always --system redis --nodes 1 --workload set --rate 1000 --plan docs/examples/power.plan --time $(SYSTEMS_TIME) --seed 1 --set appendfsync=always
 
 bench: build ## measure the checkers, also against porcupine, the driver, and the reference node
 	@set -o pipefail; { $(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCH_TIME) ./checker/... ./harness/history/... && \

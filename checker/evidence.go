@@ -38,7 +38,7 @@ type biting struct {
 	planned, proven, skipped, failed int
 	on                               []interval
 	tested                           []interval // in which what succeeds shows that the system bears the faults
-	why                              string // the last reason why one did not bite
+	why                              string     // the last reason why one did not bite
 }
 
 // interval is a time in which a fault was on.

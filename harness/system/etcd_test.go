@@ -140,20 +140,24 @@ func TestWhatEtcdIsAsked(t *testing.T) {
 		want    []asked
 	}{
 		{
-			history.Op{F: "write", Key: "k", Value: json.RawMessage("7")}, nil,
+			history.Op{F: "write", Key: "k", Value: json.RawMessage("7")},
+			nil,
 			[]asked{{"POST/v3/kv/put", fmt.Sprintf(`{"key":%q,"value":%q}`, in64("k"), in64("7")), "true"}},
 		},
 		{
-			history.Op{F: "read", Key: "k"}, nil,
+			history.Op{F: "read", Key: "k"},
+			nil,
 			[]asked{{"POST/v3/kv/range", fmt.Sprintf(`{"key":%q}`, in64("k")), "true"}},
 		},
 		{
-			history.Op{F: "cas", Key: "k", Value: json.RawMessage("[1,2]")}, nil,
+			history.Op{F: "cas", Key: "k", Value: json.RawMessage("[1,2]")},
+			nil,
 			[]asked{{"POST/v3/kv/txn", fmt.Sprintf(`{"compare":[{"key":%q,"target":"VALUE","value":%q}],"success":[{"request_put":{"key":%q,"value":%q}}]}`,
 				in64("k"), in64("1"), in64("k"), in64("2")), "true"}},
 		},
 		{
-			history.Op{F: "cas", Key: "k", Value: json.RawMessage("[null,2]")}, nil,
+			history.Op{F: "cas", Key: "k", Value: json.RawMessage("[null,2]")},
+			nil,
 			[]asked{{"POST/v3/kv/txn", fmt.Sprintf(`{"compare":[{"key":%q,"target":"MOD"}],"success":[{"request_put":{"key":%q,"value":%q}}]}`,
 				in64("k"), in64("k"), in64("2")), "true"}},
 		},
