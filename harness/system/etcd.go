@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"rift/harness"
 	"rift/harness/history"
@@ -81,32 +80,14 @@ func (s Etcd) Launch(n harness.Node, all []harness.Node, t history.Test) (harnes
 
 // Form waits until every node knows the same leader and answers a linearizable read.
 func (s Etcd) Form(ctx context.Context, all []harness.Node) error {
-	return form(ctx, func(ctx context.Context) string { return s.missing(ctx, all) })
+	return form(ctx, func(ctx context.Context) string { return disunity(ctx, s, all) })
 }
 
-// missing says what keeps the nodes from being one cluster that serves; empty if nothing does.
-func (s Etcd) missing(ctx context.Context, all []harness.Node) string {
-	leader := ""
-	for _, n := range all {
-		ctx, cancel := context.WithTimeout(ctx, time.Second)
-		defer cancel()
-		v, err := s.View(ctx, n)
-		switch {
-		case err != nil:
-			return fmt.Sprintf("%s does not answer: %v", n.Name, err)
-		case v.Leader == "":
-			return n.Name + " knows no leader"
-		case leader != "" && v.Leader != leader:
-			return fmt.Sprintf("%s follows %s, others follow %s", n.Name, v.Leader, leader)
-		}
-		leader = v.Leader
-		c := newEtcdClient(n, history.Test{})
-		defer c.Close()
-		if _, err := c.read(ctx, "rift-form"); err != nil {
-			return fmt.Sprintf("%s does not serve: %v", n.Name, err)
-		}
-	}
-	return ""
+func (Etcd) serves(ctx context.Context, n harness.Node) error {
+	c := newEtcdClient(n, history.Test{})
+	defer c.Close()
+	_, err := c.read(ctx, "rift-form")
+	return err
 }
 
 // etcdStatus is what a node says of itself. Its revision is that of the keys, its index that of the log.

@@ -92,7 +92,7 @@ func TestWhatEtcdSaysIsWhatTheHistoryGets(t *testing.T) {
 		{"a read, which changes nothing", read, gatewayError(503, 14, "etcdserver: request timed out"), "", history.Fail, false},
 		{"a list, which changes nothing", list, gatewayError(503, 14, "etcdserver: leader changed"), "", history.Fail, false},
 		{"a txn that only reads", txn, gatewayError(503, 14, "etcdserver: request timed out"), "", history.Fail, false},
-		{"an error that is not etcd's", write, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "bad gateway", 502) }, "", history.Info, false},
+		{"an error that is not etcd's", write, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "bad gateway", http.StatusBadGateway) }, "", history.Info, false},
 		{"a broken connection", write, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "", history.Info, false},
 		{"half an answer", cas, answer(`{"succeeded":`), "", history.Info, false},
 		{"an unknown function", history.Op{F: "fly"}, answer(`{}`), "", history.Fail, false},

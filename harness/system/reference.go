@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"rift/harness"
 	"rift/harness/history"
@@ -97,32 +96,12 @@ func address(n harness.Node, port int) string {
 
 // Form waits until every node knows the same leader, every node has a vote, and every node answers a linearizable read.
 func (s Reference) Form(ctx context.Context, all []harness.Node) error {
-	return form(ctx, func(ctx context.Context) string { return s.missing(ctx, all) })
+	return form(ctx, func(ctx context.Context) string { return disunity(ctx, s, all) })
 }
 
-// missing says what keeps the nodes from being one cluster that serves; empty if nothing does.
-func (s Reference) missing(ctx context.Context, all []harness.Node) string {
-	leader := ""
-	for _, n := range all {
-		ctx, cancel := context.WithTimeout(ctx, time.Second)
-		defer cancel()
-		v, err := s.View(ctx, n)
-		switch {
-		case err != nil:
-			return fmt.Sprintf("%s does not answer: %v", n.Name, err)
-		case v.Leader == "":
-			return n.Name + " knows no leader"
-		case leader != "" && v.Leader != leader:
-			return fmt.Sprintf("%s follows %s, others follow %s", n.Name, v.Leader, leader)
-		case len(v.Voters) != len(all):
-			return fmt.Sprintf("%s knows %d voters of %d", n.Name, len(v.Voters), len(all))
-		}
-		leader = v.Leader
-		c := newReferenceClient(n, history.Test{})
-		defer c.Close()
-		if _, err := c.read(ctx, "rift-form"); err != nil {
-			return fmt.Sprintf("%s does not serve: %v", n.Name, err)
-		}
-	}
-	return ""
+func (Reference) serves(ctx context.Context, n harness.Node) error {
+	c := newReferenceClient(n, history.Test{})
+	defer c.Close()
+	_, err := c.read(ctx, "rift-form")
+	return err
 }
