@@ -27,6 +27,7 @@ type malfunction struct {
 	planned history.PlannedFault
 	faults  lossyfs.Faults // but for the seed
 	what    symptom
+	corrupt bool     // it damages data, and so may have a minority over the whole run
 	hit     []ailing // nodes that it has taken and not given back
 }
 
@@ -46,7 +47,7 @@ type ailing struct {
 }
 
 // newMalfunction makes a planned fault on disks that are in use, whose kind has the given arguments besides path.
-func newMalfunction(p history.PlannedFault, faults lossyfs.Faults, what symptom, args ...string) (Fault, error) {
+func newMalfunction(p history.PlannedFault, faults lossyfs.Faults, what symptom, args ...string) (*malfunction, error) {
 	if err := checkPlanned(p, NodeTargets, append(args, argPath)); err != nil {
 		return nil, err
 	}
@@ -90,6 +91,12 @@ func (f *malfunction) Inject(ctx context.Context, c Cluster, r *rand.Rand) (hist
 	}
 	if len(nodes) == 0 {
 		return skipTarget(c, f.planned.Target), nil
+	}
+	if f.corrupt {
+		var why error
+		if nodes, why = damageable(c, nodes, f.planned.ID); len(nodes) == 0 {
+			return Skip(why.Error()), nil
+		}
 	}
 	e, start := history.Evidence{Nodes: nodes}, time.Now()
 	for _, node := range nodes {
@@ -179,6 +186,9 @@ func revive(ctx context.Context, c Cluster, node string, fault int) (string, err
 	defer c.Board().Release(node, fault)
 	if _, err := startNode(ctx, c, node); err != nil {
 		return "", errors.Join(fmt.Errorf("%s had ended by itself", node), err)
+	}
+	if c.Board().Kept(node) != "" {
+		return node + " had ended by itself" + stayDown(c, []string{node}), nil
 	}
 	return node + " had ended by itself, and was started again", nil
 }
