@@ -240,7 +240,7 @@ func (d *Docker) Start(ctx context.Context, node string) error {
 		return fmt.Errorf("start %s: %w", node, err)
 	}
 	if !seen.State.Running {
-		return fmt.Errorf("start %s: it ended at once with exit code %d; see %s", node, seen.State.ExitCode, d.logFile(node))
+		return fmt.Errorf("start %s: exit code %d: %w", node, seen.State.ExitCode, nemesis.ErrEndedAtOnce)
 	}
 	p, err := openProcess(seen.State.Pid)
 	if err != nil {

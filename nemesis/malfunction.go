@@ -27,6 +27,7 @@ type malfunction struct {
 	planned history.PlannedFault
 	faults  lossyfs.Faults // but for the seed
 	what    symptom
+	corrupt bool     // it damages data, and so may have a minority over the whole run
 	hit     []ailing // nodes that it has taken and not given back
 }
 
@@ -35,6 +36,7 @@ type symptom struct {
 	calls string                   // that it concerns: "fsyncs"
 	is    string                   // what becomes of them: "failed with EIO"
 	unit  string                   // name of the measure
+	fatal bool                     // a node may end of it
 	of    func(lossyfs.Counts) int // calls made
 	bites func(lossyfs.Counts) int // of these, those that were hit
 }
@@ -46,7 +48,7 @@ type ailing struct {
 }
 
 // newMalfunction makes a planned fault on disks that are in use, whose kind has the given arguments besides path.
-func newMalfunction(p history.PlannedFault, faults lossyfs.Faults, what symptom, args ...string) (Fault, error) {
+func newMalfunction(p history.PlannedFault, faults lossyfs.Faults, what symptom, args ...string) (*malfunction, error) {
 	if err := checkPlanned(p, NodeTargets, append(args, argPath)); err != nil {
 		return nil, err
 	}
@@ -90,6 +92,12 @@ func (f *malfunction) Inject(ctx context.Context, c Cluster, r *rand.Rand) (hist
 	}
 	if len(nodes) == 0 {
 		return skipTarget(c, f.planned.Target), nil
+	}
+	if f.corrupt {
+		var why error
+		if nodes, why = damageable(c, nodes, f.planned.ID); len(nodes) == 0 {
+			return Skip(why.Error()), nil
+		}
 	}
 	e, start := history.Evidence{Nodes: nodes}, time.Now()
 	for _, node := range nodes {
@@ -154,12 +162,16 @@ func (f *malfunction) Heal(ctx context.Context, c Cluster) (history.Evidence, er
 	}
 	e.Applied = time.Since(start)
 	f.count(&e)
-	f.hit = nil
 	revived := make([]string, len(e.Nodes))
 	err := each(len(e.Nodes), func(i int) (err error) {
+		// A node that has just met its last error may still be about to end.
+		if f.what.fatal && f.what.bites(f.hit[i].armed.Counts()) > 0 {
+			ends(ctx, c, e.Nodes[i], lastGasp)
+		}
 		revived[i], err = revive(ctx, c, e.Nodes[i], f.planned.ID)
 		return err
 	})
+	f.hit = nil
 	e.Summary = fmt.Sprintf("disk of %s is good again: %s", joined(e.Nodes), e.Summary)
 	for _, said := range slices.DeleteFunc(revived, func(s string) bool { return s == "" }) {
 		e.Summary += "; " + said
@@ -171,6 +183,9 @@ func (f *malfunction) Heal(ctx context.Context, c Cluster) (history.Evidence, er
 	return e, nil
 }
 
+// lastGasp is how long a node may take to end by itself after it has met its last error.
+const lastGasp = 300 * time.Millisecond
+
 // revive starts a node that ended by itself, and says so. One that another fault has down is left to it.
 func revive(ctx context.Context, c Cluster, node string, fault int) (string, error) {
 	if _, up := c.Host(node); up || c.Board().Claim(node, fault, "ended by itself") != nil {
@@ -179,6 +194,9 @@ func revive(ctx context.Context, c Cluster, node string, fault int) (string, err
 	defer c.Board().Release(node, fault)
 	if _, err := startNode(ctx, c, node); err != nil {
 		return "", errors.Join(fmt.Errorf("%s had ended by itself", node), err)
+	}
+	if c.Board().Kept(node) != "" {
+		return node + " had ended by itself" + stayDown(c, []string{node}), nil
 	}
 	return node + " had ended by itself, and was started again", nil
 }

@@ -101,6 +101,8 @@ var Kinds = []Kind{
 	diskErrorKind,
 	diskFullKind,
 	diskSlowKind,
+	bitFlipKind,
+	truncateKind,
 }
 
 // Skip is the evidence of a fault that had nothing to hit.

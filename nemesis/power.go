@@ -231,7 +231,7 @@ func (f *power) Heal(ctx context.Context, c Cluster) (history.Evidence, error) {
 	}
 	e.Measures = map[string]float64{"mounted_ms": milliseconds(slices.Max(took)), "started_ms": milliseconds(e.Applied)}
 	e.Summary = fmt.Sprintf("power of %s is back; disks mounted within %.1f ms, processes running within %.1f ms",
-		joined(nodes), e.Measures["mounted_ms"], e.Measures["started_ms"])
+		joined(nodes), e.Measures["mounted_ms"], e.Measures["started_ms"]) + stayDown(c, nodes)
 	return e, nil
 }
 
