@@ -103,11 +103,16 @@ func (c *redisClient) txn(ctx context.Context, op history.Op) (json.RawMessage, 
 	for _, o := range ops {
 		command = append(command, asKey(o[1]))
 	}
+	writes := false
 	for _, o := range ops {
 		command = append(command, string(o[0]), string(o[2]))
+		writes = writes || string(o[0]) != microRead
 	}
 	got, err := c.call(ctx, command...)
-	if err != nil {
+	switch {
+	case err != nil && !writes:
+		return nil, changedNothing(err)
+	case err != nil:
 		return nil, err
 	}
 	seen, ok := got.([]any)

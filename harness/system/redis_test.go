@@ -108,6 +108,8 @@ func TestWhatRedisSaysIsWhatTheHistoryGets(t *testing.T) {
 		{"an error without a meaning", op("write", "7"), "-ERR odd\r\n", "", history.Info, false},
 		{"a broken connection", op("write", "7"), closed, "", history.Info, false},
 		{"a read over a broken connection", op("read", ""), closed, "", history.Fail, false},
+		{"a txn that only reads, over a broken connection", op("txn", `[["r","x",null]]`), closed, "", history.Fail, false},
+		{"a txn that writes, over a broken connection", op("txn", `[["r","x",null],["w","x",1]]`), closed, "", history.Info, false},
 		{"a dequeue over a broken connection", op("dequeue", ""), closed, "", history.Info, false},
 		{"an answer of another kind", op("increment", "7"), "+OK\r\n", "", history.Info, false},
 		{"a list that is none", op("drain", ""), ":1\r\n", "", history.Info, false},
