@@ -30,7 +30,7 @@ $(BIN)/systems/%:
 	@rm -rf $@.part && mkdir -p $@.part/deb
 	@cd $@.part/deb && packages=$$(apt-get -s -qq --no-install-recommends install $*-server | awk '/^Inst/ { print $$2 }') && \
 	  apt-get -qq -o APT::Sandbox::User=root download $*-server $$packages
-	@for deb in $@.part/deb/*.deb; do dpkg-deb -x $$deb $@.part; done
+	@for deb in $@.part/deb/*.deb; do dpkg-deb -x $$deb $@.part || exit 1; done
 	@rm -r $@.part/deb && mv $@.part $@ && echo $@
 
 test: ## run the tests with the race detector, real containers included where Docker answers
