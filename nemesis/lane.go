@@ -1,6 +1,7 @@
 package nemesis
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,14 +15,15 @@ import (
 	"rift/harness/history"
 )
 
-// healTime bounds how long one fault may take to heal.
-const healTime = 30 * time.Second
+// HealTime is how long one fault may take to heal if nothing else is given.
+const HealTime = 30 * time.Second
 
 // Runner carries out the faults of a plan.
 type Runner struct {
-	Cluster Cluster
-	Record  Recorder
-	Log     *slog.Logger
+	Cluster  Cluster
+	Record   Recorder
+	Log      *slog.Logger
+	HealTime time.Duration // after which the healing of one fault is given up; 0: HealTime
 
 	mu     sync.Mutex
 	active map[int]*activeFault
@@ -33,6 +35,7 @@ type activeFault struct {
 	planned history.PlannedFault
 	lane    int
 	fault   Fault
+	tried   time.Duration // when it was last tried to be put in
 	healed  bool
 }
 
@@ -123,19 +126,33 @@ func (r *Runner) inject(ctx context.Context, a *activeFault, latest time.Duratio
 	draws := rand.New(rand.NewPCG(uint64(a.planned.Seed), uint64(a.planned.ID)))
 	for {
 		a.mu.Lock()
+		a.tried = r.Record.Now()
 		e, err := a.fault.Inject(ctx, r.Cluster, draws)
 		a.mu.Unlock()
-		if errors.Is(err, ErrNoLeader) {
+		if errors.Is(err, ErrNoLeader) || errors.Is(err, ErrQuorum) {
 			e, err = Skip(err.Error()), nil
 		}
+		e = r.spared(a, e)
 		if !e.Skipped || err != nil || r.Record.Now() > latest || !r.waitUntil(ctx, r.Record.Now()+again) {
 			return e, err
 		}
 	}
 }
 
+// spared adds to the evidence of a fault which nodes it had to leave alone for a quorum. One that was skipped has nothing on the board.
+func (r *Runner) spared(a *activeFault, e history.Evidence) history.Evidence {
+	board := r.Cluster.Board()
+	if nodes := board.Spared(a.planned.ID); len(nodes) > 0 {
+		e.Summary += "; left alone to keep a quorum: " + joined(nodes)
+	}
+	if e.Skipped {
+		board.Relieve(a.planned.ID)
+	}
+	return e
+}
+
 func (r *Runner) heal(ctx context.Context, a *activeFault) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(r.HealTime, HealTime))
 	defer cancel()
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -145,6 +162,7 @@ func (r *Runner) heal(ctx context.Context, a *activeFault) error {
 	if err != nil {
 		return fmt.Errorf("heal fault %d (%s): %w", a.planned.ID, a.planned, err)
 	}
+	r.Cluster.Board().Relieve(a.planned.ID)
 	return nil
 }
 
@@ -164,7 +182,7 @@ func (r *Runner) step(a *activeFault, step string, do func() (history.Evidence, 
 	r.Record.Event(a.event(history.Invoke, map[string]any{"fault": a.planned.ID, "step": step, "target": a.planned.Target}))
 	began := r.Record.Now()
 	e, err := do()
-	r.took(a, step, began, e, err)
+	r.took(a, step, max(began, a.tried), e, err)
 	return err
 }
 

@@ -58,7 +58,7 @@ func runScripted(t *testing.T, ctx context.Context, f Fault, length time.Duratio
 	t.Helper()
 	withKind(t, f)
 	n := &notes{start: time.Now()}
-	r := &Runner{Record: n, Log: slog.New(slog.DiscardHandler)}
+	r := &Runner{Cluster: newProcessCluster(t, 0), Record: n, Log: slog.New(slog.DiscardHandler), HealTime: 500 * time.Millisecond}
 	err := r.Run(ctx, []history.PlannedFault{{ID: 1, Lane: "l", Kind: "scripted", Target: "any", For: history.Duration(length)}})
 	if len(r.Active()) > 0 {
 		t.Errorf("after the run, %v are active", r.Active())

@@ -33,8 +33,8 @@ func ParseChoices(parts []string) ([]Choice, error) {
 		if aimed {
 			choice.Targets = strings.Split(targets, "+")
 			for _, t := range choice.Targets {
-				if !slices.Contains(kind.Targets, t) {
-					return nil, UnknownError{Field: "target of " + name, Given: t, Allowed: kind.Targets}
+				if err := checkTarget(name, t, kind.Targets); err != nil {
+					return nil, err
 				}
 			}
 		}
@@ -60,11 +60,16 @@ type UnknownError struct {
 	Field   string // what was named
 	Given   string
 	Allowed []string
+	Or      string // what else is allowed, in a few words; may be empty
 }
 
 // Error names the field, what was given and what is allowed.
 func (e UnknownError) Error() string {
-	return fmt.Sprintf("%s: %q given, one of %s allowed", e.Field, e.Given, strings.Join(e.Allowed, ", "))
+	text := fmt.Sprintf("%s: %q given, one of %s allowed", e.Field, e.Given, strings.Join(e.Allowed, ", "))
+	if e.Or != "" {
+		text += ", or " + e.Or
+	}
+	return text
 }
 
 // window is a stretch of the main phase in which faults are put in; between windows it is quiet.
