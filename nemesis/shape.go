@@ -84,7 +84,7 @@ func parted(c Cluster, kind string, named []string) (cutting, []string, error) {
 	if len(named) == len(nodes) {
 		return cutting{}, nil, fmt.Errorf("target of %s: %q given, which leaves nobody on the other side", kind, strings.Join(named, ","))
 	}
-	others := slices.DeleteFunc(nodes, func(n string) bool { return slices.Contains(named, n) })
+	others := slices.DeleteFunc(slices.Clone(nodes), func(n string) bool { return slices.Contains(named, n) })
 	order := slices.Concat(named, others)
 	return sides(order, len(named)).sorted(), order, nil
 }

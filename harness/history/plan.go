@@ -71,12 +71,13 @@ type Stream struct {
 // PlannedFault is one fault as the plan names it. Whom it hits is found out when it runs, since
 // "leader" has no meaning before; what it needs to draw then, it draws from Seed.
 type PlannedFault struct {
-	ID     int               `json:"id"`   // unique in the plan, from 1
-	Lane   string            `json:"lane"` // faults of one lane never overlap
-	Kind   string            `json:"kind"` // kill, pause, partition, clock, ...
+	ID     int               `json:"id"`              // unique in the plan, from 1
+	Phase  string            `json:"phase,omitempty"` // in which it is put in: "" is the main phase, else LivenessPhase
+	Lane   string            `json:"lane"`            // faults of one lane never overlap
+	Kind   string            `json:"kind"`            // kill, pause, partition, clock, ...
 	Target string            `json:"target,omitempty"`
 	Args   map[string]string `json:"args,omitempty"` // the kind's own: shape, offset, rate, ...
-	At     Duration          `json:"at"`             // since the start of the main phase
+	At     Duration          `json:"at"`             // since the start of the phase
 	For    Duration          `json:"for"`            // until it is healed
 	Seed   int64             `json:"seed"`
 }
