@@ -96,7 +96,7 @@ func TestQuietWindowsExist(t *testing.T) {
 		quiet = max(quiet, time.Duration(f.At)-busyUntil)
 		busyUntil = max(busyUntil, time.Duration(f.At+f.For))
 	}
-	if quiet < quietLeast {
+	if quiet < usual.quiet.least {
 		t.Errorf("the longest time without a fault is %s", quiet)
 	}
 }

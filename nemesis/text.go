@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -46,10 +45,7 @@ func Expand(text string, seed int64, length time.Duration) ([]history.PlannedFau
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
-	sort.SliceStable(plan, func(a, b int) bool { return plan[a].At < plan[b].At })
-	for i := range plan {
-		plan[i].ID = i + 1
-	}
+	plan = numbered(plan)
 	return plan, checkLanes(plan)
 }
 

@@ -118,6 +118,9 @@ func commands(run *history.Run) []fact {
 	if run.Test.Command != "" {
 		list = append(list, fact{"Repeat the run", run.Test.Command})
 	}
+	if run.Test.Replay != "" {
+		list = append(list, fact{"Repeat what the faults hit", run.Test.Replay})
+	}
 	if run.Dir != "" {
 		dir := run.Dir
 		if real, err := filepath.EvalSymlinks(dir); err == nil {

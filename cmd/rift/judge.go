@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"rift/checker"
 	"rift/harness/history"
+	"rift/nemesis"
 	"rift/reports"
 	"rift/workloads"
 )
@@ -51,6 +53,9 @@ func (a *app) judged(ctx context.Context, run *history.Run, w workloads.Workload
 	if err := ctx.Err(); err != nil {
 		return outcome{}, fmt.Errorf("judging was interrupted, and %s stays as it was: %w", run.Dir, err)
 	}
+	if err := writeRan(run); err != nil {
+		return outcome{}, err
+	}
 	if err := reports.Write(run.Dir, run, report); err != nil {
 		return outcome{}, err
 	}
@@ -59,6 +64,18 @@ func (a *app) judged(ctx context.Context, run *history.Run, w workloads.Workload
 	}
 	fmt.Fprintln(a.out, "report", filepath.Join(run.Dir, history.ReportFile))
 	return outcome{run.Dir, run, report}, nil
+}
+
+// writeRan writes what became of the run's faults into its folder, as a plan.
+func writeRan(run *history.Run) error {
+	var start time.Duration
+	for _, p := range run.Phases {
+		if p.Name == history.MainPhase {
+			start = p.Start
+		}
+	}
+	head := fmt.Sprintf("# What the faults of %s hit, as a plan; seed %d.\n", filepath.Base(run.Dir), run.Plan.Seed)
+	return history.WriteFile(filepath.Join(run.Dir, history.RanFile), []byte(head+nemesis.Ran(run.Plan.Faults, run.Evidence, start)))
 }
 
 func findWorkload(name string) (workloads.Workload, error) {

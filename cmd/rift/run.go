@@ -124,6 +124,9 @@ func (a *app) carryOut(ctx context.Context, c *choice, o runOptions, tag, dir st
 		text = nemesis.Text(plan.Faults)
 	}
 	c.test.Command = commandLine(c.test, o.test.bin, planText)
+	if len(plan.Faults) > 0 {
+		c.test.Replay = replayLine(c.test, o.test.bin, filepath.Join(dir, history.RanFile))
+	}
 	if err := errors.Join(
 		history.WriteJSON(filepath.Join(dir, history.TestFile), c.test),
 		history.WriteJSON(filepath.Join(dir, history.PlanFile), plan),
@@ -189,6 +192,15 @@ func commandLine(t history.Test, bin, planText string) string {
 	if t.Plan != "" {
 		args = append(args, "--plan", planText)
 	}
+	if t.Swarm {
+		args = append(args, "--swarm")
+	}
+	if t.KeepQuorum {
+		args = append(args, "--keep-quorum")
+	}
+	if t.Liveness > 0 {
+		args = append(args, "--liveness", time.Duration(t.Liveness).String())
+	}
 	if bin != "" {
 		args = append(args, "--bin", bin)
 	}
@@ -205,6 +217,12 @@ func commandLine(t history.Test, bin, planText string) string {
 		args[i] = shellQuote(arg)
 	}
 	return strings.Join(args, " ")
+}
+
+// replayLine is the command that puts in what ran, as it stands in the file ran, in place of what was planned.
+func replayLine(t history.Test, bin, ran string) string {
+	t.Nemesis, t.Swarm, t.Plan = nil, false, ran
+	return commandLine(t, bin, ran)
 }
 
 // shellQuote quotes an argument that a POSIX shell would take apart.
