@@ -20,10 +20,15 @@ func judge(ctx context.Context, r *history.Run, w workloads.Workload, notes ...s
 	if slices.ContainsFunc(r.Views, func(v history.View) bool { return v.StateHash != "" }) {
 		checkers = append(checkers, checker.Named{Name: "convergence", Checker: checker.Convergence{Views: r.Views, Phases: r.Phases}})
 	}
+	if within := time.Duration(r.Test.Liveness); within > 0 {
+		checkers = append(checkers, checker.Named{Name: "liveness", Checker: checker.Liveness{
+			Plan: r.Plan, Evidence: r.Evidence, Phases: r.Phases, Within: within,
+		}})
+	}
 	checkers = append(checkers,
 		checker.Named{Name: "availability", Checker: checker.Availability{Phases: r.Phases, Evidence: r.Evidence}},
 		checker.Named{Name: "stats", Checker: checker.Stats{}},
-		checker.Named{Name: "evidence", Checker: checker.Evidence{Plan: r.Plan, Evidence: r.Evidence, Phases: r.Phases, Problems: r.Problems}},
+		checker.Named{Name: "evidence", Checker: checker.Evidence{Plan: r.Plan, Evidence: r.Evidence, Phases: r.Phases, Problems: r.Problems, Nodes: r.Test.Nodes}},
 		checker.Named{Name: "node-logs", Checker: checker.NodeLogs{Files: r.Logs}},
 	)
 	results := checker.Run(ctx, r.History, checkers)
