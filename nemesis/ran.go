@@ -1,6 +1,7 @@
 package nemesis
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -34,7 +35,9 @@ func Ran(plan []history.PlannedFault, evidence []history.Evidence, start time.Du
 		}
 		faults[i], lines[p.ID] = f, line
 	}
-	slices.SortStableFunc(faults, func(a, b history.PlannedFault) int { return int(a.At - b.At) })
+	slices.SortStableFunc(faults, func(a, b history.PlannedFault) int {
+		return cmp.Or(strings.Compare(a.Phase, b.Phase), cmp.Compare(a.At, b.At))
+	})
 	var b strings.Builder
 	for _, f := range faults {
 		fmt.Fprintln(&b, lines[f.ID])

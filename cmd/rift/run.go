@@ -236,11 +236,11 @@ func shellQuote(arg string) string {
 	return "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
 }
 
-// kindsOf are the kinds of fault in a plan, in the order of their first.
+// kindsOf are the kinds of fault in a plan's main phase, in the order of their first.
 func kindsOf(plan history.Plan) []string {
 	var kinds []string
 	for _, f := range plan.Faults {
-		if !slices.Contains(kinds, f.Kind) {
+		if f.Phase == "" && !slices.Contains(kinds, f.Kind) {
 			kinds = append(kinds, f.Kind)
 		}
 	}
