@@ -70,7 +70,9 @@ func (c *Cluster) Recover(ctx context.Context) (started []string, err error) {
 		if err := nemesis.StartAgain(ctx, c, n.Name); err != nil {
 			return started, err
 		}
-		started = append(started, n.Name)
+		if c.board.Kept(n.Name) == "" {
+			started = append(started, n.Name)
+		}
 	}
 	return started, c.system.Form(ctx, c.standing())
 }
