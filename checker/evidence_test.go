@@ -82,7 +82,7 @@ func TestAfterAFaultThatHitEveryNodeWhatFollowsCounts(t *testing.T) {
 		if r.Verdict != c.verdict {
 			t.Errorf("%s: %s: %s", c.name, r.Verdict, r.Summary)
 		}
-		if on := r.Table.Rows[0][4]; on != lasting(ms) {
+		if on := r.Table.Rows[0][5]; on != lasting(ms) {
 			t.Errorf("%s: on for %s, want %s", c.name, on, lasting(ms))
 		}
 	}
