@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"rift/harness/gen"
@@ -219,12 +220,20 @@ func (r *run) recoverPhase(ctx context.Context) bool {
 	case err != nil:
 		end(fmt.Sprintf("the cluster did not recover within %s of the last fault's healing: %v", quiesceTime, err))
 		return false
-	case len(started) > 0:
-		end(fmt.Sprintf("%v had ended by themselves and were started again", started))
 	default:
-		end("")
+		end(recovery(started, r.cluster.board.Taken()))
 	}
+	r.driver.nodes = r.cluster.standing()
 	return true
+}
+
+// recovery is the note on how the cluster recovered: which nodes had to be started, and what faults still have, which is the nodes that stay down.
+func recovery(started, down []string) string {
+	var notes []string
+	if len(started) > 0 {
+		notes = append(notes, fmt.Sprintf("%v had ended by themselves and were started again", started))
+	}
+	return strings.Join(append(notes, down...), "; ")
 }
 
 // finalPhase reads what must be there now. At least one worker is on every node.

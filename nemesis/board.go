@@ -13,10 +13,12 @@ import (
 type Board struct {
 	mu       sync.Mutex
 	claims   map[string]claim
-	impaired map[int][]string // nodes, by fault
-	severed  map[int][]link   // by fault
-	spared   map[int][]string // nodes that a fault was refused for the quorum's sake
-	quorum   *quorum          // nil: none is kept
+	impaired map[int][]string  // nodes, by fault
+	severed  map[int][]link    // by fault
+	spared   map[int][]string  // nodes that a fault was refused for the quorum's sake
+	quorum   *quorum           // nil: none is kept
+	damaged  map[string]int    // the fault that first damaged a node's data
+	kept     map[string]string // why a node stays down for the rest of the run
 }
 
 type claim struct {
@@ -43,10 +45,13 @@ func (b *Board) KeepsQuorum() bool {
 }
 
 // Claim marks a node's process as taken by a fault, with the state that the fault brings it into ("down", "paused").
-// It is refused if another fault has the node, or, with ErrQuorum, if no quorum would be left.
+// It is refused if another fault has the node, or, with ErrQuorum, if no quorum would be left; a node that none can count on already may be had.
 func (b *Board) Claim(node string, fault int, state string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if why, kept := b.kept[node]; kept {
+		return fmt.Errorf("%s stays down: %s", node, why)
+	}
 	before, taken := b.claims[node]
 	if taken && before.fault != fault {
 		return fmt.Errorf("%s is %s by fault %d", node, before.state, before.fault)
@@ -54,8 +59,9 @@ func (b *Board) Claim(node string, fault int, state string) error {
 	if b.claims == nil {
 		b.claims = make(map[string]claim)
 	}
+	counted := b.quorum != nil && b.quorum.up(node) && b.sound(node)
 	b.claims[node] = claim{fault, state}
-	if taken || b.holds() {
+	if !counted || b.holds() {
 		return nil
 	}
 	delete(b.claims, node)
@@ -155,7 +161,8 @@ func (b *Board) sound(node string) bool {
 	for _, nodes := range b.impaired {
 		taken = taken || slices.Contains(nodes, node)
 	}
-	return !taken
+	_, damaged := b.damaged[node]
+	return !taken && !damaged
 }
 
 // cut says whether a fault has severed the links between two nodes, one way or both.
@@ -173,7 +180,56 @@ func (b *Board) Free(node string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	_, taken := b.claims[node]
-	return !taken
+	_, kept := b.kept[node]
+	return !taken && !kept
+}
+
+// Damage marks a node's data as damaged for the rest of the run. It is refused if more than a minority of so many nodes would be: what
+// a majority holds must be right somewhere. It is refused with ErrQuorum if no quorum would be left.
+func (b *Board) Damage(node string, fault, nodes int) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, already := b.damaged[node]; already {
+		return nil
+	}
+	if most := (nodes - 1) / 2; len(b.damaged) >= most {
+		return fmt.Errorf("the data of %d of %d nodes is damaged, and no more than a minority may be", len(b.damaged), nodes)
+	}
+	if b.damaged == nil {
+		b.damaged = make(map[string]int)
+	}
+	b.damaged[node] = fault
+	if b.holds() {
+		return nil
+	}
+	delete(b.damaged, node)
+	b.spare(fault, node)
+	return fmt.Errorf("damage %s: %w", node, ErrQuorum)
+}
+
+// Damaged says whether a node's data was damaged.
+func (b *Board) Damaged(node string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, damaged := b.damaged[node]
+	return damaged
+}
+
+// KeepDown has a node stay down for the rest of the run. No fault can have it any more, and nobody starts it.
+func (b *Board) KeepDown(node, why string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.kept == nil {
+		b.kept = make(map[string]string)
+	}
+	b.kept[node] = why
+}
+
+// Kept says why a node stays down; empty if it does not.
+func (b *Board) Kept(node string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.kept[node]
 }
 
 // Taken lists the nodes that faults have, sorted, with their states: "n2 down".
@@ -183,6 +239,9 @@ func (b *Board) Taken() []string {
 	var list []string
 	for node, c := range b.claims {
 		list = append(list, node+" "+c.state)
+	}
+	for node, why := range b.kept {
+		list = append(list, node+" down: "+why)
 	}
 	sort.Strings(list)
 	return list

@@ -36,6 +36,7 @@ type testOptions struct {
 	swarm       bool
 	keepQuorum  bool
 	liveness    time.Duration
+	disk        diskFlags
 	bugs        []string
 	time        time.Duration
 	opTimeout   time.Duration
@@ -57,6 +58,7 @@ func (o *testOptions) flags(c *cobra.Command) {
 	f.BoolVar(&o.swarm, "swarm", false, "let the seed draw some of the faults in --nemesis (default: of all that fit), and how dense they come")
 	f.BoolVar(&o.keepQuorum, "keep-quorum", false, "let faults always leave a majority of the nodes up, and in touch with each other")
 	f.DurationVar(&o.liveness, "liveness", 0, "after the main phase, leave a majority in peace and the others broken: it must serve within this time")
+	o.disk.flags(c)
 	f.StringSliceVar(&o.bugs, "bug", nil, "bugs to switch on in the system; see 'rift list'")
 	f.DurationVarP(&o.time, "time", "t", 60*time.Second, "length of the main phase")
 	f.DurationVar(&o.opTimeout, "op-timeout", time.Second, "after which an operation counts as indeterminate")
@@ -135,13 +137,16 @@ func (o *testOptions) lookUp() (choice, error) {
 		Swarm: o.swarm, KeepQuorum: o.keepQuorum, Liveness: history.Duration(o.liveness),
 		Seed: o.seed, Version: fullVersion(),
 	}}
-	return chosen.fitted()
+	if chosen, err = chosen.fitted(o.disk.disk == diskHost); err != nil {
+		return chosen, err
+	}
+	return chosen, o.disk.resolve(&chosen.test, chosen.planned())
 }
 
 // fitted checks that the run can have the faults that were asked for, as far as that is known before anything starts. A swarm of which nothing
 // is said gets all that fit, by their names, so that the plan stays the same when others are added.
-func (c choice) fitted() (choice, error) {
-	setting := nemesis.Setting{Test: c.test, Abilities: harness.Abilities(c.system)}
+func (c choice) fitted(hostDisk bool) (choice, error) {
+	setting := nemesis.Setting{Test: c.test, Abilities: harness.Abilities(c.system), HostDisk: hostDisk}
 	if c.test.Swarm && len(c.faults) == 0 {
 		c.faults = nemesis.Fitting(setting)
 		for _, f := range c.faults {

@@ -76,19 +76,23 @@ func (c choice) main() gen.Generator {
 	return g
 }
 
-// plan is everything that the run will do: a pure function of the test.
-func (c choice) plan() history.Plan {
+// planned are the faults of the main phase: a pure function of the test.
+func (c choice) planned() []history.PlannedFault {
 	t := c.test
 	length := time.Duration(t.Time)
-	var faults []history.PlannedFault
 	switch {
 	case t.Plan != "":
-		faults, _ = nemesis.Expand(t.Plan, t.Seed, length) // it was checked when it was looked up
+		faults, _ := nemesis.Expand(t.Plan, t.Seed, length) // it was checked when it was looked up
+		return faults
 	case t.Swarm:
-		faults = nemesis.Swarm(t.Seed, length, c.faults)
-	default:
-		faults = nemesis.Schedule(t.Seed, length, c.faults)
+		return nemesis.Swarm(t.Seed, length, c.faults)
 	}
+	return nemesis.Schedule(t.Seed, length, c.faults)
+}
+
+// plan is everything that the run will do: a pure function of the test.
+func (c choice) plan() history.Plan {
+	t, faults := c.test, c.planned()
 	var core []string
 	if t.Liveness > 0 {
 		var others []history.PlannedFault
