@@ -129,6 +129,9 @@ func (r *run) setUp(ctx context.Context) error {
 	r.driver.nodes = r.cluster.nodes
 	if err := nemesis.Able(r.Plan.Faults, r.cluster); err != nil {
 		end("failed: " + err.Error())
+		if r.Test.Swarm {
+			err = fmt.Errorf("%w; draw from other kinds with --nemesis", err)
+		}
 		return err
 	}
 	if r.Test.Subject == nil {

@@ -22,7 +22,7 @@ const (
 )
 
 // malfunction is a fault of disks that are in use. It is met when the node makes a call that it concerns, so its proof has to wait for that. It
-// stays on a node's disk over restarts, and leaves the board alone: a node whose disk is bad can be killed all the same.
+// stays on a node's disk over restarts, and takes no node on the board: one whose disk is bad can be killed all the same.
 type malfunction struct {
 	planned history.PlannedFault
 	faults  lossyfs.Faults // but for the seed
@@ -98,6 +98,9 @@ func (f *malfunction) Inject(ctx context.Context, c Cluster, r *rand.Rand) (hist
 		if nodes, why = damageable(c, nodes, f.planned.ID); len(nodes) == 0 {
 			return Skip(why.Error()), nil
 		}
+	}
+	if nodes, err = impair(c, nodes, f.planned.ID); err != nil {
+		return history.Evidence{}, err
 	}
 	e, start := history.Evidence{Nodes: nodes}, time.Now()
 	for _, node := range nodes {

@@ -75,6 +75,14 @@ func (c cutting) sorted() cutting {
 	return c
 }
 
+// told is a target and what it came to, for a summary: "halves n1, n2 | n3, n4, n5". Nodes that are named stand there already.
+func (c cutting) told(target string) string {
+	if namedNodes(target) != nil {
+		return c.what
+	}
+	return target + " " + c.what
+}
+
 // parted is a cutting between the nodes that a target names and all others, and the order of nodes that it is made from.
 func parted(c Cluster, kind string, named []string) (cutting, []string, error) {
 	nodes := c.Nodes()

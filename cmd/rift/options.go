@@ -145,7 +145,7 @@ func (o *testOptions) lookUp() (choice, error) {
 		Swarm: o.swarm, KeepQuorum: o.keepQuorum, Liveness: history.Duration(o.liveness),
 		Seed: o.seed, Version: fullVersion(),
 	}}
-	if chosen, err = chosen.fitted(); err != nil {
+	if chosen, err = chosen.fitted(o.disk.disk == diskHost); err != nil {
 		return chosen, err
 	}
 	return chosen, o.disk.resolve(&chosen.test, chosen.planned())
@@ -153,8 +153,8 @@ func (o *testOptions) lookUp() (choice, error) {
 
 // fitted checks that the run can have the faults that were asked for, as far as that is known before anything starts. A swarm of which nothing
 // is said gets all that fit, by their names, so that the plan stays the same when others are added.
-func (c choice) fitted() (choice, error) {
-	setting := nemesis.Setting{Test: c.test, Abilities: harness.Abilities(c.system)}
+func (c choice) fitted(hostDisk bool) (choice, error) {
+	setting := nemesis.Setting{Test: c.test, Abilities: harness.Abilities(c.system), HostDisk: hostDisk}
 	if c.test.Swarm && len(c.faults) == 0 {
 		c.faults = nemesis.Fitting(setting)
 		for _, f := range c.faults {

@@ -95,5 +95,8 @@ func (f PlannedFault) String() string {
 	if f.Target != "" {
 		what += " " + f.Target
 	}
+	if f.Phase != "" {
+		return fmt.Sprintf("%s for the %s phase, %s", what, f.Phase, f.For)
+	}
 	return fmt.Sprintf("%s at %s for %s", what, f.At, f.For)
 }
