@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"sync"
 	"testing"
+
+	"rift/nemesis/vdso"
 )
 
 // idleProgram makes this test binary idle, with a child that idles too, until its standard input ends.
@@ -124,6 +126,7 @@ func (c *processCluster) Kill(_ context.Context, node string) error {
 	}
 	err := n.cmd.Process.Kill()
 	n.stdin.Close()
+	_ = vdso.AwaitEnd(n.cmd.Process.Pid) // a fault that is in may be about to skew its clocks
 	_ = n.cmd.Wait()
 	return err
 }

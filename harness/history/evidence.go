@@ -6,6 +6,7 @@ import "time"
 const (
 	StepInject  = "inject"  // the fault was put in
 	StepReapply = "reapply" // it was put in again, after a restart had undone it
+	StepChange  = "change"  // it changed while it was in, as planned
 	StepHeal    = "heal"    // it was taken out
 )
 
@@ -13,7 +14,7 @@ const (
 type Evidence struct {
 	Fault    int                `json:"fault"` // the planned fault's ID
 	Kind     string             `json:"kind"`
-	Step     string             `json:"step"`              // inject, reapply or heal
+	Step     string             `json:"step"`              // inject, reapply, change or heal
 	Time     time.Duration      `json:"time"`              // when the step began, nanoseconds since the run's start
 	Took     time.Duration      `json:"took"`              // until its effect was measured, nanoseconds
 	Applied  time.Duration      `json:"applied,omitempty"` // of that, until it was in force (heal: was out), without the measuring; 0: not told apart
