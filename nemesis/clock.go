@@ -36,7 +36,7 @@ var clockKind = Kind{
 		if err != nil {
 			return nil, err
 		}
-		return &clock{planned: p, skew: s, hit: make(map[string]course), listen: procevents.Listen}, nil
+		return &clock{planned: p, skew: s, hit: make(map[string]course), listen: procevents.Listen, applied: make(chan struct{})}, nil
 	},
 	Able: func(Cluster) error {
 		if os.Geteuid() != 0 {
@@ -63,6 +63,7 @@ type clock struct {
 	began     time.Duration     // when they begin, on the host's monotonic clock: it goes on while a node restarts
 	announced atomic.Int32      // the last segment that has begun to be put in
 	programs  programs
+	applied   chan struct{}      // closed when all processes that there were have been skewed
 	stop      context.CancelFunc // ends what goes on in the background
 	behind    sync.WaitGroup     // what goes on in the background
 }
@@ -94,6 +95,7 @@ func (f *clock) Inject(ctx context.Context, c Cluster, r *rand.Rand) (history.Ev
 	if e.Proven {
 		err = f.proveApart(ctx, c, &e)
 	}
+	close(f.applied)
 	f.behind.Go(func() { f.followSchedule(background, c, first+1) })
 	return e, err
 }

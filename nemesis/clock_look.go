@@ -32,8 +32,13 @@ func (l *look) close() {
 }
 
 // lookForPrograms skews the programs that nodes begin to run, in namespaces in which the kernel tells nobody. It finds them a
-// little late: when it next looks.
+// little late: when it next looks. It begins when the processes that there were have been skewed, which are no news.
 func (f *clock) lookForPrograms(ctx context.Context, c Cluster) {
+	select {
+	case <-f.applied:
+	case <-ctx.Done():
+		return
+	}
 	seen := newLook()
 	defer seen.close()
 	for f.look(ctx, c, seen); wait(ctx, lookInterval); f.look(ctx, c, seen) {

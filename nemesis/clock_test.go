@@ -197,8 +197,12 @@ func TestClockNotSkewedIsNotProven(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	for _, s := range []skew{
-		{how: bump, offset: time.Second}, {how: drift, rate: 1.1}, {how: strobe, offset: time.Second, half: 10 * time.Millisecond}, {how: slow, rate: 0.9},
-		{how: drift, rate: 0.9, clock: onBoth}, {how: scheduled, points: []point{{offset: time.Hour}, {at: time.Second, manner: ramp}}},
+		{how: bump, offset: time.Second},
+		{how: drift, rate: 1.1},
+		{how: strobe, offset: time.Second, half: 10 * time.Millisecond},
+		{how: slow, rate: 0.9},
+		{how: drift, rate: 0.9, clock: onBoth},
+		{how: scheduled, points: []point{{offset: time.Hour}, {at: time.Second, manner: ramp}}},
 	} {
 		course, err := s.course()
 		if err != nil {

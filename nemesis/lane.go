@@ -109,7 +109,9 @@ func (r *Runner) carryOut(ctx context.Context, p history.PlannedFault, lane int,
 	}
 	a := &activeFault{planned: p, lane: lane, fault: fault}
 	if own, ok := fault.(Reporter); ok {
-		own.Report(func(step string, took time.Duration, e history.Evidence, err error) { r.took(a, step, r.Record.Now()-took, e, err) })
+		own.Report(func(step string, took time.Duration, e history.Evidence, err error) {
+			r.took(a, step, r.Record.Now()-took, e, err)
+		})
 	}
 	r.add(a)
 	r.step(a, history.StepInject, func() (history.Evidence, error) {

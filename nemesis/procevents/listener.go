@@ -51,27 +51,26 @@ func Listen() (*Listener, error) {
 	return l, nil
 }
 
-// subscribe asks for execs alone, and, as kernels before 6.6 refuse that in silence, for everything.
+// subscribe asks for every event, and then for execs alone. The kernel answers the first alone: to those who want execs it sends no
+// answers. Before 6.6 it does not know the second, and goes on to send everything.
 func (l *Listener) subscribe(fd int) error {
 	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: processes}); err != nil {
 		return err
 	}
 	const much = 1 << 20                                                   // of a burst of events, as of a build; the default holds a thousand
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, much) // with less, ErrLost comes sooner
-	var err error
-	for _, words := range [][]uint32{{listen, execed}, {listen}} {
-		if err = unix.Sendto(fd, request(words), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-			return err
-		}
-		if err = l.answered(); err == nil {
-			return nil
-		}
+	kernel := &unix.SockaddrNetlink{Family: unix.AF_NETLINK}
+	if err := unix.Sendto(fd, request(listen), 0, kernel); err != nil {
+		return err
 	}
-	return err
+	if err := l.answered(); err != nil {
+		return err
+	}
+	return unix.Sendto(fd, request(listen, execed), 0, kernel)
 }
 
 // request is a message to the kernel.
-func request(words []uint32) []byte {
+func request(words ...uint32) []byte {
 	native := binary.NativeEndian
 	size := 4 * len(words)
 	b := native.AppendUint32(nil, uint32(unix.NLMSG_HDRLEN+connectorHeader+size))
