@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"rift/harness/gen"
@@ -137,14 +138,12 @@ func (r *run) setUp(ctx context.Context) error {
 // phases are what follows on the set-up.
 func (r *run) phases(ctx context.Context) error {
 	watching, stopWatching := context.WithCancel(ctx)
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		r.watcher.run(watching)
-	}()
+	var watched sync.WaitGroup
+	watched.Go(func() { r.watcher.run(watching) })
+	watched.Go(func() { watchClocks(watching, r.cluster, r.record) })
 	defer func() {
 		stopWatching()
-		<-watched
+		watched.Wait()
 	}()
 	r.cluster.onRestart(r.faults.Restarted)
 	if err := r.mainPhase(ctx); err != nil {
@@ -158,7 +157,7 @@ func (r *run) phases(ctx context.Context) error {
 	}
 	r.finalPhase(ctx)
 	stopWatching()
-	<-watched
+	watched.Wait()
 	r.lastViews(ctx)
 	return r.record.Err()
 }
