@@ -62,7 +62,7 @@ func (f *clock) hear(ctx context.Context, c Cluster, execs *procevents.Listener)
 // cluster knows it; all others here.
 func (f *clock) skewProgram(ctx context.Context, c Cluster, node string, e procevents.Exec) {
 	var late time.Duration
-	began, known := time.Now(), f.programs.first(node) == e.PID
+	began := time.Now()
 	_, err := onProcess(ctx, e.PID, func(p *vdso.Process) (proof, error) {
 		if err := f.put(p, node); err != nil {
 			return proof{}, err
@@ -77,7 +77,7 @@ func (f *clock) skewProgram(ctx context.Context, c Cluster, node string, e proce
 	if err == nil {
 		f.programs.note(e.PID, late)
 	}
-	if h, up := c.Host(node); err == nil && (!up || h.PID == e.PID && !known) {
+	if h, up := c.Host(node); err == nil && (!up || h.PID == e.PID && !f.programs.replaced(node, e)) {
 		return
 	}
 	did := fmt.Sprintf("skewed process %d of %s again, %.1f ms after its exec", e.PID, node, milliseconds(late))

@@ -6,6 +6,9 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"rift/nemesis/procevents"
+	"rift/nemesis/vdso"
 )
 
 // programs knows which processes are which node's, those of a node that is just being started included, and which of them were skewed
@@ -19,7 +22,8 @@ type programs struct {
 // mark is what the processes of a node have in common and no other process has. In a container the control group is the
 // same over restarts, on a local cluster the network namespace.
 type mark struct {
-	first  int // the node's first process
+	first  int           // the node's first process
+	since  time.Duration // when it became known, on the host's monotonic clock
 	spaces map[string]os.FileInfo
 	cgroup []byte
 }
@@ -29,7 +33,8 @@ var markingSpaces = []string{"net", "pid"}
 
 // know takes down a node's processes by its first one. What this program has in common with it is no mark.
 func (p *programs) know(h Host) {
-	m := mark{first: h.PID, spaces: make(map[string]os.FileInfo)}
+	now, _ := vdso.Now() // it has told the time when the fault was put in
+	m := mark{first: h.PID, since: now, spaces: make(map[string]os.FileInfo)}
 	for _, space := range markingSpaces {
 		if theirs, ours := spaceOf(h.PID, space), spaceOf(os.Getpid(), space); theirs != nil && ours != nil && !os.SameFile(theirs, ours) {
 			m.spaces[space] = theirs
@@ -97,11 +102,12 @@ func (p *programs) ancestor(pid int) string {
 	return ""
 }
 
-// first is the first process of a node, as it is known.
-func (p *programs) first(node string) int {
+// replaced says whether an exec was made by the first process of a node that was known by then, so that it replaced itself. Otherwise it was the
+// beginning of that process, or a child's.
+func (p *programs) replaced(node string, e procevents.Exec) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.marks[node].first
+	return p.marks[node].first == e.PID && e.At > p.marks[node].since
 }
 
 // note takes down how long after its exec a process was skewed.
