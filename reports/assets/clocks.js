@@ -50,10 +50,13 @@ class ClockLine {
   }
 }
 
+// isTrue says whether a clock that goes so shows the true time, but for less than a millisecond.
+const isTrue = (p) => Math.abs(p.off) <= bend && p.rate === 1 && p.swing === 0;
+
 class Clocks extends Panel {
   constructor(box, title, lines) {
     const styles = lines.map((l) => l.style);
-    super(box, title, 250 + bandStrip, styles);
+    super(box, title, 290 + bandStrip, styles);
     this.lines = lines;
     this.strip = 2;
     this.top = 14 + bandStrip;
@@ -82,34 +85,41 @@ class Clocks extends Panel {
       }
     }
   }
-  // line draws one clock. A drift bends on this axis, so it is drawn in short steps; where a clock jumps the line is upright.
+  // line draws one clock. A drift bends on this axis, so it is drawn in short steps; where a clock jumps the line is upright. While it shows the
+  // true time it has no colour: all that do lie on one another.
   line(c, area, { x, y, line }) {
-    c.strokeStyle = colour(line.style.colour);
-    c.fillStyle = colour(line.style.colour);
-    c.lineWidth = 2;
-    c.setLineDash(line.style.dash);
-    c.beginPath();
-    let end = null;
+    let [end, height] = [null, 0];
     for (const p of line.pieces) {
       const [left, right] = [x(p.from), x(p.to)];
-      if (end !== p.from) c.moveTo(left, y(p.off));
-      end = p.to;
       const [from, to] = [Math.max(left, area.left - 4), Math.min(right, area.right + 4)];
-      if (p.swing > 0 && to > from) {
+      const jumped = end === p.from && Math.abs(height - y(p.off)) > 1;
+      c.strokeStyle = c.fillStyle = colour(line.style.colour);
+      c.lineWidth = 2;
+      c.setLineDash(line.style.dash);
+      c.beginPath();
+      if (jumped) c.moveTo(left, height);
+      if (p.swing > 0) {
         c.globalAlpha = 0.3;
-        c.fillRect(from, y(p.off + p.swing), to - from, y(p.off - p.swing) - y(p.off + p.swing));
+        c.fillRect(from, y(p.off + p.swing), Math.max(0, to - from), y(p.off - p.swing) - y(p.off + p.swing));
         c.globalAlpha = 1;
-        for (const edge of [p.off + p.swing, p.off - p.swing]) c.fillRect(from, y(edge) - 1, to - from, 2);
-        c.moveTo(right, y(p.off));
-        continue;
+        for (const edge of [p.off + p.swing, p.off - p.swing]) c.fillRect(from, y(edge) - 1, Math.max(0, to - from), 2);
+        c.lineTo(left, y(p.off));
+      } else {
+        if (isTrue(p)) {
+          c.lineTo(left, y(p.off));
+          c.stroke();
+          c.beginPath();
+          c.strokeStyle = colour("quiet");
+        }
+        c.lineTo(left, y(p.off));
+        if (p.rate !== 1) {
+          for (let px = from; px < to; px++) c.lineTo(px, y(line.value(p, p.from + ((px - left) / (right - left)) * (p.to - p.from))));
+        }
+        c.lineTo(right, y(line.value(p, p.to)));
       }
-      c.lineTo(left, y(p.off));
-      if (p.rate !== 1) {
-        for (let px = from; px < to; px += 4) c.lineTo(px, y(line.value(p, p.from + ((px - left) / (right - left)) * (p.to - p.from))));
-      }
-      c.lineTo(right, y(line.value(p, p.to)));
+      c.stroke();
+      [end, height] = [p.to, y(line.value(p, p.to))];
     }
-    c.stroke();
     c.setLineDash([]);
   }
   // names writes beside a clock that is wrong whose it is and how wrong, where there is room.
@@ -119,9 +129,8 @@ class Clocks extends Panel {
     for (const p of line.pieces) {
       const same = before && before.rate === p.rate && before.swing === p.swing && Math.abs(line.value(before, before.to) - p.off) < Math.max(bend, Math.abs(p.off) / 50);
       before = p;
-      const off = Math.abs(p.off) > bend || p.swing > 0;
-      if (same || (!off && p.rate === 1)) continue;
-      const how = [p.swing > 0 ? "±" + distance(p.swing).slice(1) : off ? distance(p.off) : "", p.rate !== 1 ? "×" + Number(p.rate.toPrecision(3)) : ""].filter(Boolean).join(" ");
+      if (same || isTrue(p)) continue;
+      const how = [p.swing > 0 ? "±" + distance(p.swing).slice(1) : Math.abs(p.off) > bend ? distance(p.off) : "", p.rate !== 1 ? "×" + Number(p.rate.toPrecision(3)) : ""].filter(Boolean).join(" ");
       const text = `${line.node} ${how}`;
       const width = c.measureText(text).width;
       const left = Math.min(Math.max(x(p.from), area.left) + 5, area.right - width - 2);
