@@ -17,6 +17,7 @@ import (
 	"rift/harness/history"
 	"rift/nemesis"
 	"rift/nemesis/lossyfs"
+	"rift/nemesis/procevents"
 )
 
 // echoSystem is what faults need of a system whose nodes do nothing but listen: a port, and a leader.
@@ -153,6 +154,8 @@ func checkFaultsBite(t *testing.T, hosts Hosts, tag, program string) {
 		{Kind: "disk-error", Target: nemesis.One, Args: map[string]string{"nth": "2"}},
 		{Kind: "disk-full", Target: nemesis.Leader},
 		{Kind: "bit-flip", Target: nemesis.One},
+		{Kind: "clock", Target: nemesis.Leader, Args: map[string]string{"skew": "bump", "offset": "1h"}},
+		{Kind: "clock", Target: nemesis.All, Args: map[string]string{"skew": "drift", "rate": "0.8", "clock": "both"}},
 	} {
 		p.ID, p.For = id+1, history.Duration(20*time.Second)
 		kind, err := nemesis.Find(p.Kind)
@@ -172,7 +175,10 @@ func checkFaultsBite(t *testing.T, hosts Hosts, tag, program string) {
 			t.Errorf("%s: inject: %+v, error %v", p, e, err)
 		}
 		if r, ok := fault.(nemesis.Reapplier); ok && p.Target == nemesis.Leader { // one is enough: the others are put in again the same way
-			checkReapplied(t, hosts, c, r, e.Nodes[0])
+			again := checkReapplied(t, hosts, c, r, e.Nodes[0])
+			if _, inTime := again.Measures[e.Nodes[0]+"_exec_to_skewed_ms"]; p.Kind == "clock" && !inTime && execsAreTold(t) {
+				t.Errorf("%s: the clocks of a node that was started were not skewed at its exec: %+v", p, again)
+			}
 		}
 		e, err = fault.Heal(t.Context(), c)
 		t.Logf("%s: %s", p, e.Summary)
@@ -183,7 +189,7 @@ func checkFaultsBite(t *testing.T, hosts Hosts, tag, program string) {
 }
 
 // checkReapplied restarts a node that a fault has hit.
-func checkReapplied(t *testing.T, hosts Hosts, c *Cluster, r nemesis.Reapplier, node string) {
+func checkReapplied(t *testing.T, hosts Hosts, c *Cluster, r nemesis.Reapplier, node string) history.Evidence {
 	t.Helper()
 	if err := errors.Join(hosts.Kill(t.Context(), node), hosts.Start(t.Context(), node)); err != nil {
 		t.Fatal(err)
@@ -193,6 +199,17 @@ func checkReapplied(t *testing.T, hosts Hosts, c *Cluster, r nemesis.Reapplier, 
 	if err != nil || !hit || !e.Proven {
 		t.Errorf("reapply on %s: %+v, hit %t, error %v", node, e, hit, err)
 	}
+	return e
+}
+
+// execsAreTold says whether the kernel tells of execs here.
+func execsAreTold(t *testing.T) bool {
+	t.Helper()
+	l, err := procevents.Listen()
+	if err == nil {
+		l.Close()
+	}
+	return err == nil
 }
 
 func startListeners(t *testing.T, hosts Hosts, tag, program string) *Cluster {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"rift/harness/gen"
@@ -153,14 +154,12 @@ func (r *run) setUp(ctx context.Context) error {
 // phases are what follows on the set-up.
 func (r *run) phases(ctx context.Context) error {
 	watching, stopWatching := context.WithCancel(ctx)
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		r.watcher.run(watching)
-	}()
+	var watched sync.WaitGroup
+	watched.Go(func() { r.watcher.run(watching) })
+	watched.Go(func() { watchClocks(watching, r.cluster, r.record) })
 	defer func() {
 		stopWatching()
-		<-watched
+		watched.Wait()
 	}()
 	r.cluster.onRestart(r.faults.Restarted)
 	if err := r.mainPhase(ctx); err != nil {
@@ -177,7 +176,7 @@ func (r *run) phases(ctx context.Context) error {
 	}
 	r.finalPhase(ctx)
 	stopWatching()
-	<-watched
+	watched.Wait()
 	r.lastViews(ctx)
 	return r.record.Err()
 }

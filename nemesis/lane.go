@@ -143,6 +143,11 @@ func (r *Runner) putIn(ctx context.Context, p history.PlannedFault, lane int, la
 		return nil, err
 	}
 	a := &activeFault{planned: p, lane: lane, fault: fault}
+	if own, ok := fault.(Reporter); ok {
+		own.Report(func(step string, took time.Duration, e history.Evidence, err error) {
+			r.took(a, step, r.Record.Now()-took, e, err)
+		})
+	}
 	r.add(a)
 	_ = r.step(a, history.StepInject, func() (history.Evidence, error) { return r.inject(ctx, a, latest) }) // the evidence has the error
 	return a, nil
