@@ -22,7 +22,7 @@ const (
 )
 
 // malfunction is a fault of disks that are in use. It is met when the node makes a call that it concerns, so its proof has to wait for that. It
-// stays on a node's disk over restarts, and leaves the board alone: a node whose disk is bad can be killed all the same.
+// stays on a node's disk over restarts, and does not take the node: one whose disk is bad can be killed all the same.
 type malfunction struct {
 	planned history.PlannedFault
 	faults  lossyfs.Faults // but for the seed
@@ -94,11 +94,9 @@ func (f *malfunction) Inject(ctx context.Context, c Cluster, r *rand.Rand) (hist
 	if len(nodes) == 0 {
 		return skipTarget(c, f.planned.Target), nil
 	}
-	if f.corrupt {
-		var why error
-		if nodes, why = damageable(c, nodes, f.planned.ID); len(nodes) == 0 {
-			return Skip(why.Error()), nil
-		}
+	nodes, why := f.impair(c, nodes)
+	if len(nodes) == 0 {
+		return Skip(why.Error()), nil
 	}
 	e, start := history.Evidence{Nodes: nodes}, time.Now()
 	for _, node := range nodes {
@@ -118,6 +116,21 @@ func (f *malfunction) Inject(ctx context.Context, c Cluster, r *rand.Rand) (hist
 	e.Proven = f.count(&e) > 0
 	e.Summary = fmt.Sprintf("disk of %s is bad: %s", named(f.planned.Target, nodes), e.Summary)
 	return e, nil
+}
+
+// impair marks on the board the nodes that the fault may hinder, and damage if it does; why says why it may not have the others.
+func (f *malfunction) impair(c Cluster, nodes []string) (allowed []string, why error) {
+	for _, node := range nodes {
+		if err := c.Board().Impair(node, f.planned.ID); err != nil {
+			why = err
+			continue
+		}
+		allowed = append(allowed, node)
+	}
+	if f.corrupt && len(allowed) > 0 {
+		return damageable(c, allowed, f.planned.ID)
+	}
+	return allowed, why
 }
 
 // awaitBites waits until the disk of every node has bitten, at most for half of the fault's time.
@@ -189,7 +202,11 @@ const lastGasp = 300 * time.Millisecond
 
 // revive starts a node that ended by itself, and says so. One that another fault has down is left to it.
 func revive(ctx context.Context, c Cluster, node string, fault int) (string, error) {
-	if _, up := c.Host(node); up || c.Board().Claim(node, fault, "ended by itself") != nil {
+	if _, up := c.Host(node); up {
+		return "", nil
+	}
+	// That there is no quorum is no reason to leave the node down.
+	if err := c.Board().Claim(node, fault, "ended by itself"); err != nil && !errors.Is(err, ErrQuorum) {
 		return "", nil
 	}
 	defer c.Board().Release(node, fault)
