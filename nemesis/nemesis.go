@@ -100,7 +100,7 @@ type Kind struct {
 type Setting struct {
 	Test      history.Test
 	Abilities []string // of the system under test, beyond what every system can, such as "membership"
-	HostDisk  bool     // the nodes' data must lie on the machine's own disk
+	OwnDisk   bool     // the nodes' data is to lie on the machine's own disk
 }
 
 // Kinds are all kinds of fault, in the order in which they are listed.

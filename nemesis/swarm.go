@@ -80,9 +80,6 @@ func drawSpan(r *rand.Rand, least, most time.Duration) span {
 func Fitting(s Setting) []Choice {
 	var fitting []Choice
 	for _, k := range Kinds {
-		if k.Disk && s.HostDisk {
-			continue
-		}
 		if k.Fits == nil || k.Fits(s) == nil {
 			fitting = append(fitting, Choice{Kind: k, Targets: k.Targets})
 		}

@@ -108,7 +108,7 @@ func TestWhatDoesNotFitIsRefusedAndNotDrawn(t *testing.T) {
 	if err := Fit(plan, Setting{}); err == nil || err.Error() != "fault picky does not fit this run: the system cannot change its members" {
 		t.Error(err)
 	}
-	for _, c := range Fitting(Setting{HostDisk: true}) {
+	for _, c := range Fitting(Setting{OwnDisk: true}) {
 		if c.Kind.Disk {
 			t.Errorf("%s acts on lossy disks, of which there are none", c.Kind.Name)
 		}

@@ -75,6 +75,7 @@ type choice struct {
 	workload workloads.Workload
 	system   harness.System
 	faults   []nemesis.Choice
+	ownDisk  bool // the machine's own disk was asked for
 }
 
 // resolve checks everything that was asked for, before anything starts, and draws a seed if none was given.
@@ -139,13 +140,13 @@ func (o *testOptions) lookUp() (choice, error) {
 	if strings.ContainsAny(o.name, "/\\\x00") || o.name == "." || o.name == ".." || o.name == "latest" {
 		return chosen, usagef("--name: %q given, a name without slashes allowed, and not \"latest\"", o.name)
 	}
-	chosen = choice{workload: workload, system: sys, faults: faults, test: history.Test{
+	chosen = choice{workload: workload, system: sys, faults: faults, ownDisk: o.disk.disk == diskHost, test: history.Test{
 		Name: o.name, System: sys.Name(), Workload: workload.Name, Nodes: o.nodes, Concurrency: concurrency, Rate: o.rate,
 		Time: history.Duration(o.time), OpTimeout: history.Duration(o.opTimeout), Nemesis: o.nemesis, Plan: o.plan, Bugs: o.bugs, Options: o.set,
 		Swarm: o.swarm, KeepQuorum: o.keepQuorum, Liveness: history.Duration(o.liveness),
 		Seed: o.seed, Version: fullVersion(),
 	}}
-	if chosen, err = chosen.fitted(o.disk.disk == diskHost); err != nil {
+	if chosen, err = chosen.fitted(); err != nil {
 		return chosen, err
 	}
 	return chosen, o.disk.resolve(&chosen.test, chosen.planned())
@@ -153,8 +154,8 @@ func (o *testOptions) lookUp() (choice, error) {
 
 // fitted checks that the run can have the faults that were asked for, as far as that is known before anything starts. A swarm of which nothing
 // is said gets all that fit, by their names, so that the plan stays the same when others are added.
-func (c choice) fitted(hostDisk bool) (choice, error) {
-	setting := nemesis.Setting{Test: c.test, Abilities: harness.Abilities(c.system), HostDisk: hostDisk}
+func (c choice) fitted() (choice, error) {
+	setting := nemesis.Setting{Test: c.test, Abilities: harness.Abilities(c.system), OwnDisk: c.ownDisk}
 	if c.test.Swarm && len(c.faults) == 0 {
 		c.faults = nemesis.Fitting(setting)
 		for _, f := range c.faults {

@@ -43,6 +43,7 @@ func TestBadUsageNamesTheFieldAndWhatIsAllowed(t *testing.T) {
 		"run --rate -1":                        "--rate",
 		"run --rate NaN":                       "--rate",
 		"run --op-timeout 0s":                  "--op-timeout",
+		"run --disk host --nemesis power":      "fault power does not fit this run: it needs a lossy disk",
 		"run --cluster cloud":                  "--cluster",
 		"run --name a/b":                       "--name",
 		"run --bin /nowhere/node":              "--bin",
