@@ -149,13 +149,16 @@ func TestAKindUnderWhichNothingSucceededIsSaid(t *testing.T) {
 		verdict Verdict
 		note    string
 		summary string
+		other   []string // nodes that another fault hits meanwhile
 	}{
-		{"a minority for long", []string{"n1"}, "", 7000 * ms, Unknown, "nothing succeeded", "nothing succeeded while pause was on, for 6 s in all"},
-		{"a minority for a short time", []string{"n1"}, "", 3000 * ms, Valid, "nothing succeeded", ""},
-		{"a majority", []string{"n1", "n2", "n3"}, "", 7000 * ms, Valid, "nothing succeeded", ""},
-		{"links of nobody in particular", nil, "", 7000 * ms, Valid, "nothing succeeded", ""},
-		{"something succeeded in the end", []string{"n1"}, "", 7600 * ms, Valid, "", ""},
-		{"in the liveness phase", []string{"n1"}, history.LivenessPhase, 7000 * ms, Valid, "", ""},
+		{"a minority for long", []string{"n1"}, "", 7000 * ms, Unknown, "nothing succeeded", "nothing succeeded while pause was on, also not in the 6 s", nil},
+		{"a minority, and another fault as many again", []string{"n1", "n4"}, "", 7000 * ms, Valid, "nothing succeeded", "", []string{"n2"}},
+		{"a minority, and another fault the same", []string{"n1"}, "", 7000 * ms, Unknown, "nothing succeeded", "also not in the 6 s", []string{"n1"}},
+		{"a minority for a short time", []string{"n1"}, "", 3000 * ms, Valid, "nothing succeeded", "", nil},
+		{"a majority", []string{"n1", "n2", "n3"}, "", 7000 * ms, Valid, "nothing succeeded", "", nil},
+		{"links of nobody in particular", nil, "", 7000 * ms, Valid, "nothing succeeded", "", nil},
+		{"something succeeded in the end", []string{"n1"}, "", 7600 * ms, Valid, "", "", nil},
+		{"in the liveness phase", []string{"n1"}, history.LivenessPhase, 7000 * ms, Valid, "", "", nil},
 	} {
 		e := Evidence{
 			Nodes: 5,
@@ -165,6 +168,8 @@ func TestAKindUnderWhichNothingSucceededIsSaid(t *testing.T) {
 				{Fault: 1, Step: history.StepHeal, Time: 500 * ms, Proven: true},
 				{Fault: 2, Step: history.StepInject, Time: 1000 * ms, Proven: true, Nodes: c.hit},
 				{Fault: 2, Step: history.StepHeal, Time: c.to, Proven: true},
+				{Fault: 3, Step: history.StepInject, Time: 900 * ms, Skipped: c.other == nil, Nodes: c.other},
+				{Fault: 3, Step: history.StepHeal, Time: 8000 * ms},
 			},
 		}
 		r := e.Check(context.Background(), h)
