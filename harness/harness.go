@@ -62,6 +62,15 @@ type System interface {
 	View(ctx context.Context, n Node) (history.View, error)
 }
 
+// Snapshotter is a system whose nodes can be asked to write a snapshot.
+type Snapshotter interface {
+	// Snapshot has a node write a snapshot, and returns when it has. The error is of a node that did not.
+	Snapshot(ctx context.Context, n Node) error
+	// Unfinished is the pattern (path.Match), below a node's data directory, of what is there only while a snapshot is being written. Its last part
+	// alone may have wildcards.
+	Unfinished() string
+}
+
 // Bug is a bug that can be switched on in a system, and the test that is expected to find it.
 type Bug struct {
 	Name     string

@@ -38,6 +38,7 @@ type localNode struct {
 	Node
 	launch  Launch
 	process *localProcess // the last that was started; nil before
+	group   string        // path of its control group; empty where the machine gives none
 }
 
 // NewLocal checks that this program may make network namespaces. Nothing is made yet.
@@ -69,6 +70,9 @@ func (l *Local) Create(ctx context.Context, names []string) ([]Node, error) {
 	}
 	if err := createLocalNet(ctx, l.tag, l.subnet, nodes); err != nil {
 		return nil, fmt.Errorf("make the local network: %w", err)
+	}
+	for name, path := range makeGroups(l.tag, nodes, l.log) {
+		l.nodes[name].group = path
 	}
 	return nodes, nil
 }
@@ -113,6 +117,12 @@ func (l *Local) Start(_ context.Context, node string) error {
 	if err != nil {
 		return fmt.Errorf("start %s: %w", node, err)
 	}
+	if n.group == "" {
+		return nil
+	}
+	if err := joinGroup(n.group, localName(l.tag, node), n.process.pid); err != nil {
+		return fmt.Errorf("start %s: %w", node, err)
+	}
 	return nil
 }
 
@@ -128,7 +138,7 @@ func (l *Local) Kill(ctx context.Context, node string) error {
 	if err != nil {
 		return err
 	}
-	if err := p.kill(ctx); err != nil {
+	if err := errors.Join(thaw(n.group), p.kill(ctx)); err != nil {
 		return fmt.Errorf("kill %s: %w", node, err)
 	}
 	if _, err := killInside(ctx, localName(l.tag, node)); err != nil {
@@ -145,7 +155,7 @@ func (l *Local) Host(node string) (nemesis.Host, bool) {
 	if n == nil || !n.process.runs() {
 		return nemesis.Host{}, false
 	}
-	return nemesis.Host{Node: node, PID: n.process.pid, NetNS: netspace.Path(localName(l.tag, node)), IP: n.IP}, true
+	return nemesis.Host{Node: node, PID: n.process.pid, NetNS: netspace.Path(localName(l.tag, node)), Cgroup: n.group, IP: n.IP}, true
 }
 
 // Bridge has the tag's name.

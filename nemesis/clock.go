@@ -120,6 +120,7 @@ func measure(ctx context.Context, nodes []string, did string, do func(context.Co
 	var saw []string
 	for i, node := range nodes {
 		e.Proven = e.Proven && proofs[i].proven
+		e.Applied = max(e.Applied, proofs[i].applied)
 		saw = append(saw, fmt.Sprintf("%s: %s", node, proofs[i].saw))
 		for name, value := range proofs[i].measures {
 			e.Measures[node+"_"+name] = value

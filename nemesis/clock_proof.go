@@ -15,6 +15,7 @@ type proof struct {
 	ended    bool   // the process ended before it could be asked
 	saw      string // in a few words
 	measures map[string]float64
+	applied  time.Duration // until it was in force, without the measuring
 }
 
 // offsetSlack is what a measured offset may differ from the wanted beyond the error of its measurement.

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"sort"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rift/harness/history"
@@ -27,13 +28,14 @@ type Runner struct {
 	active map[int]*activeFault
 }
 
-// activeFault is a fault that is in. Its lock keeps Inject, Reapply and Heal apart.
+// activeFault is a fault that is in. Its lock keeps Inject, Reapply and Heal apart. It is healed from the moment that it is being healed, so that
+// a heal may start nodes: the start does not wait for the lock that the heal holds.
 type activeFault struct {
 	mu      sync.Mutex
 	planned history.PlannedFault
 	lane    int
 	fault   Fault
-	healed  bool
+	healed  atomic.Bool
 }
 
 // Able checks before the main phase that the cluster can do every kind of fault in the plan, and that every planned
@@ -137,10 +139,10 @@ func (r *Runner) inject(ctx context.Context, a *activeFault, latest time.Duratio
 func (r *Runner) heal(ctx context.Context, a *activeFault) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healTime)
 	defer cancel()
+	a.healed.Store(true)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	err := r.step(a, history.StepHeal, func() (history.Evidence, error) { return r.untilHealed(ctx, a) })
-	a.healed = true
 	r.remove(a)
 	if err != nil {
 		return fmt.Errorf("heal fault %d (%s): %w", a.planned.ID, a.planned, err)
@@ -193,8 +195,11 @@ func (a *activeFault) event(t history.Type, value map[string]any) history.Op {
 // Restarted puts the faults that a restart undoes in again on a node whose process has just started.
 func (r *Runner) Restarted(ctx context.Context, node string) {
 	for _, a := range r.reappliers() {
+		if a.healed.Load() {
+			continue
+		}
 		a.mu.Lock()
-		if !a.healed {
+		if !a.healed.Load() {
 			r.reapply(ctx, a, node)
 		}
 		a.mu.Unlock()

@@ -87,7 +87,11 @@ type Kind struct {
 // Kinds are all kinds of fault, in the order in which they are listed.
 var Kinds = []Kind{
 	killKind,
+	restartKind,
+	crashLoopKind,
+	killSnapshotKind,
 	pauseKind,
+	freezeKind,
 	partitionKind,
 	delayKind,
 	lossKind,
@@ -96,6 +100,9 @@ var Kinds = []Kind{
 	corruptKind,
 	bandwidthKind,
 	clockKind,
+	cpuKind,
+	memoryKind,
+	filesKind,
 }
 
 // Skip is the evidence of a fault that had nothing to hit.
