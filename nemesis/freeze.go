@@ -18,7 +18,7 @@ var freezeKind = Kind{
 	Targets: NodeTargets,
 	How:     "the freezer of the node's control group, in which no process gets a signal that it could see",
 	Needs:   "control groups that can be written, with the freezer; pause does without",
-	Proof:   "the kernel says that the group is frozen, and no thread in it runs or could; after the heal it says that it is not",
+	Proof:   "the kernel says that the group is frozen, and every thread's state is seen to be one that the freezer keeps it in; after the heal it says that it is not",
 	Draw:    drawAimed,
 	New: func(p history.PlannedFault) (Fault, error) {
 		if err := checkPlanned(p, NodeTargets, nil); err != nil {
@@ -98,21 +98,20 @@ func (f *freeze) areFrozen() (all bool, err error) {
 	return true, nil
 }
 
-// threads counts the threads of all processes in the groups, and those of them that can do nothing: they are in a sleep that no signal
-// ends, as version 1 freezes, or sleep where version 2 has stopped them; none is ready to run.
+// threads counts the threads of all processes in the groups, and those of them that are as the freezer keeps them.
 func (f *freeze) threads() (all, still int) {
 	for _, h := range f.frozen {
 		pids, _ := h.group.Processes() // a group that has gone has none
 		for _, pid := range pids {
 			stats, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid)) // the pattern is well formed
 			for _, path := range stats {
-				switch state, _ := readStat(path); state {
-				case 'Z', 'X', 0:
-				case 'R':
-					all++
-				default:
+				switch state, _ := readStat(path); {
+				case state == 'Z' || state == 'X' || state == 0:
+				case h.group.Still(state):
 					all++
 					still++
+				default:
+					all++
 				}
 			}
 		}

@@ -1,6 +1,9 @@
 package cgroup
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Freeze stops everything in the group, also what is started in it later. The kernel takes a moment: Frozen says when it is done. In
 // version 1 a frozen process cannot even be killed before the group is thawed.
@@ -36,4 +39,14 @@ func (g Group) Frozen() (bool, error) {
 	}
 	state, err := h.read("freezer.state") // between the two it is FREEZING
 	return state == "FROZEN", err
+}
+
+// Still says whether a state of a thread, as /proc/PID/stat has it, is one in which the freezer keeps threads: an uninterruptible sleep
+// in version 1, an interruptible one in version 2, and in both what a signal or a tracer had stopped before.
+func (g Group) Still(state byte) bool {
+	states := "DTt"
+	if g.homes[Freezer].unified {
+		states = "STt"
+	}
+	return strings.IndexByte(states, state) >= 0
 }
