@@ -34,7 +34,7 @@ func openFiles(pid int) (map[int]bool, error) {
 	return open, nil
 }
 
-// limitFor is the limit under which so many more descriptors can be opened. The kernel gives out the lowest free number, and none at or above
+// limitFor is the highest limit under which just so many more descriptors can be opened. The kernel gives out the lowest free number, and none at or above
 // the limit, so that what counts is not how many are open but which.
 func limitFor(open map[int]bool, spare int) uint64 {
 	fd := 0

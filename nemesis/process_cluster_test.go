@@ -6,14 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"sync"
 	"testing"
+	"time"
 )
 
-// idleProgram makes this test binary idle, with a child that idles too, until its standard input ends.
+// idleProgram makes this test binary idle, with a child that idles too, until its standard input ends. It accepts connections and
+// keeps them.
 const idleProgram = "RIFT_TEST_IDLE"
 
 func TestMain(m *testing.M) {
@@ -33,9 +36,28 @@ func idle() {
 			fmt.Println(err)
 			os.Exit(1)
 		}
-		fmt.Println("ready")
+		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		go keepConnections(l)
+		fmt.Println("ready", l.Addr().(*net.TCPAddr).Port)
 	}
 	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+// keepConnections accepts until the program ends, also when it has no descriptor for a while.
+func keepConnections(l net.Listener) {
+	var kept []net.Conn
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			time.Sleep(5 * time.Millisecond)
+			continue
+		}
+		kept = append(kept, c)
+	}
 }
 
 // processCluster is a cluster of idle child processes of the test.
@@ -43,6 +65,7 @@ type processCluster struct {
 	t      *testing.T
 	leader string
 	board  Board
+	groups string // above the nodes' control groups; empty if they have none
 
 	mu    sync.Mutex
 	nodes map[string]*idleNode
@@ -51,6 +74,7 @@ type processCluster struct {
 type idleNode struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
+	port  uint16
 }
 
 func newProcessCluster(t *testing.T, n int) *processCluster {
@@ -87,7 +111,14 @@ func (c *processCluster) Host(node string) (Host, bool) {
 	if n == nil {
 		return Host{}, false
 	}
-	return Host{Node: node, PID: n.cmd.Process.Pid}, true
+	h := Host{
+		Node: node, PID: n.cmd.Process.Pid, NetNS: fmt.Sprintf("/proc/%d/ns/net", n.cmd.Process.Pid),
+		IP: netip.AddrFrom4([4]byte{127, 0, 0, 1}), Port: n.port,
+	}
+	if c.groups != "" {
+		h.Cgroup = c.groups + "/" + node
+	}
+	return h, true
 }
 
 func (c *processCluster) Start(_ context.Context, node string) error {
@@ -104,13 +135,17 @@ func (c *processCluster) Start(_ context.Context, node string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
-		return fmt.Errorf("%q: %w", line, err)
+	var port uint16
+	if _, err := fmt.Fscanf(bufio.NewReader(stdout), "ready %d\n", &port); err != nil {
+		return err
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.nodes[node] = &idleNode{cmd, stdin}
-	return nil
+	c.nodes[node] = &idleNode{cmd, stdin, port}
+	c.mu.Unlock()
+	if c.groups == "" {
+		return nil
+	}
+	return c.join(node)
 }
 
 // Kill ends the process; its child follows, as its standard input ends.
