@@ -180,7 +180,9 @@ func (l *Local) Close(ctx context.Context) error {
 	defer l.mu.Unlock()
 	polite, cancel := context.WithTimeout(ctx, localStop)
 	defer cancel()
+	var thawed error
 	for _, n := range l.nodes {
+		thawed = errors.Join(thawed, thaw(n.group)) // a frozen process does not hear
 		n.process.terminate()
 	}
 	for _, n := range l.nodes {
@@ -190,7 +192,7 @@ func (l *Local) Close(ctx context.Context) error {
 	for _, n := range l.nodes {
 		err = errors.Join(err, n.process.wait(ctx))
 	}
-	return errors.Join(err, os.RemoveAll(l.data))
+	return errors.Join(thawed, err, os.RemoveAll(l.data))
 }
 
 func (l *Local) node(name string) (*localNode, error) {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"rift/harness/history"
+	"rift/nemesis/cgroup"
 	"rift/nemesis/netspace"
 )
 
@@ -38,6 +40,9 @@ func TestHelp(t *testing.T) {
 	case os.Getenv(crashingTag) != "":
 		l, _ := startEchoes(t, os.Getenv(crashingTag), t.TempDir(), 2)
 		h, _ := l.Host("n1")
+		if os.Getenv(freezing) != "" {
+			freezeNode(t, h)
+		}
 		fmt.Println("pid", h.PID)
 		select {}
 	default:
@@ -228,6 +233,13 @@ func checkNothingLeft(t *testing.T, tag string) {
 	if names, _ := filepath.Glob(netspace.Path(tag + "*")); len(names) > 0 {
 		t.Errorf("namespaces are left: %v", names)
 	}
+	tree, err := cgroup.Mounted()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slices.Contains(tree.Children("/"), tag) {
+		t.Errorf("control groups are left: %s with %v", tag, tree.Children("/"+tag))
+	}
 	devices, err := net.Interfaces()
 	if err != nil {
 		t.Fatal(err)
@@ -260,10 +272,11 @@ func TestSweepLocalEndsWhatRuns(t *testing.T) {
 	}
 }
 
-func TestLocalNodesDieWithTheHarness(t *testing.T) {
-	tag := newLocalTag(t)
+// crash starts another harness with nodes under the tag, kills it and returns what was its first node.
+func crash(t *testing.T, tag string, env ...string) *process {
+	t.Helper()
 	harness := exec.Command(os.Args[0], helperTest)
-	harness.Env = append(os.Environ(), crashingTag+"="+tag)
+	harness.Env = append(append(os.Environ(), crashingTag+"="+tag), env...)
 	out, err := harness.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -279,11 +292,17 @@ func TestLocalNodesDieWithTheHarness(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer node.close()
+	t.Cleanup(node.close)
 	if err := harness.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = harness.Wait()
+	return node
+}
+
+func TestLocalNodesDieWithTheHarness(t *testing.T) {
+	tag := newLocalTag(t)
+	node := crash(t, tag)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if err := node.wait(ctx); err != nil {

@@ -134,7 +134,9 @@ func TestAHealMayStartNodes(t *testing.T) {
 		return good()
 	}}, &again})
 	healed := make(chan error, 1)
-	go func() { healed <- r.Run(t.Context(), []history.PlannedFault{{ID: 1, Lane: "l", Kind: "scripted", Target: "any"}}) }()
+	go func() {
+		healed <- r.Run(t.Context(), []history.PlannedFault{{ID: 1, Lane: "l", Kind: "scripted", Target: "any"}})
+	}()
 	select {
 	case err := <-healed:
 		if err != nil || again != 0 || len(n.evidence) != 2 {

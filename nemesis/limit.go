@@ -53,7 +53,7 @@ func (f *limit) Reapply(ctx context.Context, c Cluster, node string) (history.Ev
 	if _, hit := f.hit[node]; !hit {
 		return history.Evidence{}, false, nil
 	}
-	e, err := measure(ctx, []string{node}, f.did+" again "+node, f.lower(c))
+	e, err := measure(ctx, []string{node}, f.did+" "+node+" again", f.lower(c))
 	return e, true, err
 }
 

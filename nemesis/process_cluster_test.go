@@ -47,16 +47,19 @@ func idle() {
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }
 
-// keepConnections accepts until the program ends, also when it has no descriptor for a while.
+// keepConnections accepts until the program ends, also when it has no descriptor for a while. What it accepts stays open as long as
+// the other side keeps it.
 func keepConnections(l net.Listener) {
-	var kept []net.Conn
 	for {
 		c, err := l.Accept()
 		if err != nil {
 			time.Sleep(5 * time.Millisecond)
 			continue
 		}
-		kept = append(kept, c)
+		go func() {
+			_, _ = io.Copy(io.Discard, c)
+			c.Close()
+		}()
 	}
 }
 
