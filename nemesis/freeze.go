@@ -67,23 +67,30 @@ func (f *freeze) Inject(ctx context.Context, c Cluster, r *rand.Rand) (history.E
 		}
 		errs = append(errs, err)
 	}
-	var failed error
-	frozen := seen(ctx, func() bool {
-		var all bool
-		all, failed = f.areFrozen()
-		return all || failed != nil
+	var (
+		failed         error
+		threads, still int
+	)
+	e.Proven = seen(ctx, func() bool {
+		var frozen bool
+		if frozen, failed = f.areFrozen(); !frozen {
+			return failed != nil
+		}
+		if e.Applied == 0 {
+			e.Applied = time.Since(start)
+		}
+		// A thread that was just being started is frozen a little later than the group is.
+		threads, still = f.threads()
+		return threads > 0 && still == threads
 	})
 	if err := errors.Join(append(errs, failed)...); err != nil {
 		return e, fmt.Errorf("freeze: %w", err)
 	}
-	e.Applied = time.Since(start)
-	threads, still := f.threads()
 	took := milliseconds(e.Applied)
-	e.Proven = frozen && threads > 0 && still == threads
 	e.Measures = map[string]float64{"frozen_ms": took, "threads": float64(threads)}
 	e.Summary = fmt.Sprintf("froze %s; the kernel says so after %.1f ms, and of %d threads %d are still", named(f.planned.Target, e.Nodes), took, threads, still)
-	if !frozen {
-		e.Summary = fmt.Sprintf("froze %s, but after %.0f ms not all of it had stopped", named(f.planned.Target, e.Nodes), took)
+	if !e.Proven {
+		e.Summary = fmt.Sprintf("froze %s, but after %s only %d of %d threads were still", named(f.planned.Target, e.Nodes), proofTime, still, threads)
 	}
 	return e, nil
 }
