@@ -12,7 +12,6 @@ import (
 
 	"github.com/vishvananda/netlink"
 
-	"rift/nemesis/cgroup"
 	"rift/nemesis/netfilter"
 )
 
@@ -80,7 +79,8 @@ func sweepTables(tag string) (removed []string, err error) {
 var tagForm = regexp.MustCompile(`^` + TagPrefix + `[0-9a-f]{6}`)
 
 // deadTags finds the tags of dead runs wherever they may have left something: in their claims, in the names of
-// interfaces, namespaces and control groups, among the data folders. Claims may be lost when the machine starts anew, the others may not.
+// interfaces and namespaces, among the data folders. Claims may be lost when the machine starts anew, the others may not. Control groups go when it
+// does, and may be another container's.
 func deadTags() ([]string, error) {
 	tags, err := DeadTags()
 	if err != nil {
@@ -94,9 +94,6 @@ func deadTags() ([]string, error) {
 	}
 	if tables, err := netfilter.Tables(TagPrefix); err == nil {
 		names = append(names, tables...)
-	}
-	if tree, err := cgroup.Mounted(); err == nil {
-		names = append(names, tree.Children("/")...)
 	}
 	for _, dir := range []string{"/run/netns", DataRoot()} {
 		entries, _ := os.ReadDir(dir) // a folder that is not there holds nothing

@@ -24,7 +24,9 @@ var crashLoopKind = Kind{
 	Proof:   "each end is seen through the process's pidfd; every node has crashed twice before the fault counts as in; after the heal a process runs",
 	Draw: func(r *rand.Rand, allowed []string) history.PlannedFault {
 		p := drawAimed(r, allowed)
-		p.Args = map[string]string{argUp: between(r, lives.least, 2*time.Second).String()}
+		up := between(r, lives.least, 2*time.Second)
+		p.For += history.Duration(2 * up) // two lives at least
+		p.Args = map[string]string{argUp: up.String()}
 		return p
 	},
 	New: func(p history.PlannedFault) (Fault, error) {

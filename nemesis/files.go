@@ -1,10 +1,8 @@
 package nemesis
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -39,25 +37,29 @@ var filesKind = Kind{
 		did := fmt.Sprintf("left %d file descriptors to", spare)
 		return newLimit(p, did, func() restraint { return &filesLimit{spare: spare} }), nil
 	},
-	Able: func(c Cluster) error {
-		if os.Geteuid() != 0 {
-			return errors.New("limiting the files of the nodes' processes needs root")
+	Able: ableToLimitFiles,
+}
+
+// ableToLimitFiles says why the open files of the nodes cannot be limited; nil if they can. It sets the limits that are set already.
+func ableToLimitFiles(c Cluster) error {
+	for _, node := range c.Nodes() {
+		h, up := c.Host(node)
+		if !up {
+			continue
 		}
-		for _, node := range c.Nodes() {
-			h, up := c.Host(node)
-			if !up {
-				continue
-			}
-			var limit unix.Rlimit
-			if err := unix.Prlimit(h.PID, unix.RLIMIT_NOFILE, nil, &limit); err != nil {
-				return fmt.Errorf("read the limit on open files of %s: %w", node, err)
-			}
-			if _, err := openFiles(h.PID); err != nil {
-				return err
-			}
+		var limit unix.Rlimit
+		err := unix.Prlimit(h.PID, unix.RLIMIT_NOFILE, nil, &limit)
+		if err == nil {
+			err = unix.Prlimit(h.PID, unix.RLIMIT_NOFILE, &limit, nil)
 		}
-		return nil
-	},
+		if err == nil {
+			_, err = openFiles(h.PID)
+		}
+		if err != nil {
+			return fmt.Errorf("limit the open files of %s, which is another user's process without root: %w", node, err)
+		}
+	}
+	return ableToKnock(c)
 }
 
 // maxSpare bounds the spare descriptors: the proof takes them all with connections, and those that are refused wait in the node's backlog.

@@ -26,10 +26,27 @@ var killSnapshotKind = Kind{
 		}
 		return &killSnapshot{kill{planned: p}}, nil
 	},
-	Able: func(c Cluster) error {
-		_, err := snapshotterOf(c)
+	Able: ableToKillSnapshot,
+}
+
+// ableToKillSnapshot says why no node can be killed while it writes a snapshot; nil if each can. It has looked where they are written.
+func ableToKillSnapshot(c Cluster) error {
+	s, err := snapshotterOf(c)
+	if err != nil {
 		return err
-	},
+	}
+	for _, node := range c.Nodes() {
+		if _, up := c.Host(node); !up {
+			continue
+		}
+		folder, pattern, _ := s.Unfinished(node)
+		a, err := awaitIn(folder, pattern)
+		if err != nil {
+			return fmt.Errorf("%s: %w", node, err)
+		}
+		a.close()
+	}
+	return nil
 }
 
 // snapshotterOf is the cluster as one whose nodes write snapshots on request.

@@ -34,7 +34,8 @@ var restartKind = Kind{
 		p.Args = map[string]string{argSignal: []string{"term", "term", "kill"}[r.IntN(3)], argRounds: fmt.Sprint(1 + r.IntN(3))}
 		return p
 	},
-	New: newRestart,
+	New:  newRestart,
+	Able: ableToKnock,
 }
 
 // maxRounds bounds the rounds. A fault's length bounds them too.

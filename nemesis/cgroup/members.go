@@ -56,10 +56,11 @@ func (h home) make() error {
 	return err
 }
 
-// Join moves a process into the group, with all its threads, in the hierarchies of the given controllers, or in all. What it starts from then on is in
-// the group too.
+// Join moves a process into the group, with all its threads, in the hierarchies of the given controllers, or in all that have the group. What it
+// starts from then on is in the group too. A process that has ended needs no moving.
 func (g Group) Join(pid int, only ...Controller) error {
-	if len(only) == 0 {
+	all := len(only) == 0
+	if all {
 		only = controllers
 	}
 	joined := make(map[string]bool)
@@ -69,7 +70,8 @@ func (g Group) Join(pid int, only ...Controller) error {
 			continue
 		}
 		joined[h.folder] = true
-		if err := h.write("cgroup.procs", strconv.Itoa(pid)); err != nil && !errors.Is(err, unix.ESRCH) {
+		err := h.write("cgroup.procs", strconv.Itoa(pid))
+		if err != nil && !errors.Is(err, unix.ESRCH) && (!all || !errors.Is(err, fs.ErrNotExist)) {
 			return fmt.Errorf("move process %d into control group %s: %w", pid, g.Path, err)
 		}
 	}
