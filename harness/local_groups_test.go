@@ -75,7 +75,7 @@ func TestLocalNodesAreInGroupsOfTheirOwn(t *testing.T) {
 
 func TestSweepThawsWhatADeadHarnessLeftFrozen(t *testing.T) {
 	tag := newLocalTag(t)
-	node := crash(t, tag, freezing+"=yes")
+	node := crash(t, tag, t.TempDir(), freezing+"=yes")
 	removed, err := SweepLocal(t.Context(), tag)
 	if err != nil || !slices.Contains(removed, "control group /"+tag+"/n1") {
 		t.Errorf("removed %q, error %v", removed, err)

@@ -20,6 +20,7 @@ import (
 
 	"rift/harness/history"
 	"rift/nemesis/cgroup"
+	"rift/nemesis/lossyfs"
 	"rift/nemesis/netspace"
 )
 
@@ -27,6 +28,7 @@ import (
 const (
 	echoAs      = "RIFT_TEST_ECHO"       // be a node with this name
 	crashingTag = "RIFT_TEST_CRASHING"   // be a harness with this tag that does not close its cluster
+	crashingDir = "RIFT_TEST_DIR"        // and this folder
 	echoPort    = 7000                   // on which nodes answer with their name
 	requireAll  = "RIFT_REQUIRE_DOCKER"  // "1": a machine that cannot run a test fails it
 	helperTest  = "-test.run=^TestHelp$" // makes the test binary run nothing but TestHelp
@@ -38,7 +40,7 @@ func TestHelp(t *testing.T) {
 	case os.Getenv(echoAs) != "":
 		echo(os.Getenv(echoAs))
 	case os.Getenv(crashingTag) != "":
-		l, _ := startEchoes(t, os.Getenv(crashingTag), t.TempDir(), 2)
+		l, _ := startEchoesOn(t, DiskOptions{Model: string(lossyfs.Strict)}, os.Getenv(crashingTag), os.Getenv(crashingDir), 2)
 		h, _ := l.Host("n1")
 		if os.Getenv(freezing) != "" {
 			freezeNode(t, h)
@@ -71,10 +73,15 @@ func echo(name string) {
 // startEchoes starts a local cluster of echo nodes and waits until they all listen.
 func startEchoes(t *testing.T, tag, dir string, n int) (*Local, []Node) {
 	t.Helper()
+	return startEchoesOn(t, DiskOptions{}, tag, dir, n)
+}
+
+func startEchoesOn(t *testing.T, disk DiskOptions, tag, dir string, n int) (*Local, []Node) {
+	t.Helper()
 	if err := os.MkdirAll(filepath.Join(dir, history.NodesDir), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	l, err := NewLocal(HostsOptions{Tag: tag, Dir: dir, Data: filepath.Join(dir, "data"), Log: slog.New(slog.DiscardHandler)})
+	l, err := NewLocal(HostsOptions{Tag: tag, Dir: dir, Data: filepath.Join(dir, "data"), Disk: disk, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,6 +247,9 @@ func checkNothingLeft(t *testing.T, tag string) {
 	if slices.Contains(tree.Children("/"), tag) {
 		t.Errorf("control groups are left: %s with %v", tag, tree.Children("/"+tag))
 	}
+	if mounts, err := os.ReadFile("/proc/self/mountinfo"); err != nil || strings.Contains(string(mounts), " "+tag+" ") {
+		t.Errorf("a mount is left (error %v):\n%s", err, mounts)
+	}
 	devices, err := net.Interfaces()
 	if err != nil {
 		t.Fatal(err)
@@ -273,10 +283,10 @@ func TestSweepLocalEndsWhatRuns(t *testing.T) {
 }
 
 // crash starts another harness with nodes under the tag, kills it and returns what was its first node.
-func crash(t *testing.T, tag string, env ...string) *process {
+func crash(t *testing.T, tag, dir string, env ...string) *process {
 	t.Helper()
 	harness := exec.Command(os.Args[0], helperTest)
-	harness.Env = append(append(os.Environ(), crashingTag+"="+tag), env...)
+	harness.Env = append(append(os.Environ(), crashingTag+"="+tag, crashingDir+"="+dir), env...)
 	out, err := harness.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -300,13 +310,18 @@ func crash(t *testing.T, tag string, env ...string) *process {
 	return node
 }
 
+// TestLocalNodesDieWithTheHarness kills a harness whose nodes' data lies on disks that it serves itself.
 func TestLocalNodesDieWithTheHarness(t *testing.T) {
-	tag := newLocalTag(t)
-	node := crash(t, tag)
+	tag, dir := newLocalTag(t), t.TempDir()
+	node := crash(t, tag, dir)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if err := node.wait(ctx); err != nil {
 		t.Errorf("a node outlived its harness: %v", err)
+	}
+	removed, err := sweepDisks(tag)
+	if want := []string{"mount " + filepath.Join(dir, "data", "n1"), "mount " + filepath.Join(dir, "data", "n2")}; err != nil || !slices.Equal(removed, want) {
+		t.Errorf("removed %q, error %v; want %q", removed, err, want)
 	}
 	if _, err := SweepLocal(t.Context(), tag); err != nil {
 		t.Error(err)

@@ -11,7 +11,7 @@ import (
 	"rift/harness/history"
 )
 
-// limit is a fault that leaves nodes running with less than they need. It leaves the board alone: such a node can be killed
+// limit is a fault that leaves nodes running with less than they need. On the board it impairs them, and takes none: such a node can be killed
 // or paused all the same. One that ends because of the limit is started again by the heal.
 type limit struct {
 	planned  history.PlannedFault
@@ -39,6 +39,7 @@ func (f *limit) Inject(ctx context.Context, c Cluster, r *rand.Rand) (history.Ev
 	if err != nil {
 		return history.Evidence{}, err
 	}
+	nodes = slices.DeleteFunc(nodes, func(node string) bool { return c.Board().Impair(node, f.planned.ID) != nil })
 	if len(nodes) == 0 {
 		return skipTarget(c, f.planned.Target), nil
 	}

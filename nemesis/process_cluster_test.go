@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,7 +21,14 @@ import (
 const idleProgram = "RIFT_TEST_IDLE"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(idleProgram) != "" {
+	switch {
+	case os.Getenv(writingProgram) != "":
+		if err := store(os.Getenv(writingProgram)); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		return
+	case os.Getenv(idleProgram) != "":
 		idle()
 		return
 	}
@@ -68,7 +76,8 @@ type processCluster struct {
 	t      *testing.T
 	leader string
 	board  Board
-	groups string // above the nodes' control groups; empty if they have none
+	groups string                   // above the nodes' control groups; empty if they have none
+	env    func(node string) string // that makes this test binary be a node; nil: one that idles
 
 	mu    sync.Mutex
 	nodes map[string]*idleNode
@@ -121,12 +130,20 @@ func (c *processCluster) Host(node string) (Host, bool) {
 	if c.groups != "" {
 		h.Cgroup = c.groups + "/" + node
 	}
-	return h, true
+	p, err := openProcess(h.PID)
+	if err != nil {
+		return Host{}, false
+	}
+	defer p.close()
+	return h, !p.ended(context.Background(), 0)
 }
 
 func (c *processCluster) Start(_ context.Context, node string) error {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), idleProgram+"=parent")
+	if c.env != nil {
+		cmd.Env = append(os.Environ(), c.env(node))
+	}
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return err
@@ -138,11 +155,19 @@ func (c *processCluster) Start(_ context.Context, node string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	var port uint16
-	if _, err := fmt.Fscanf(bufio.NewReader(stdout), "ready %d\n", &port); err != nil {
-		return err
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil || !strings.HasPrefix(line, "ready") {
+		stdin.Close()
+		_ = cmd.Wait()
+		return fmt.Errorf("%w: it said %q", ErrEndedAtOnce, line)
 	}
+	var port uint16
+	_, _ = fmt.Sscanf(line, "ready %d", &port) // not every program listens
 	c.mu.Lock()
+	if old := c.nodes[node]; old != nil { // it ended by itself
+		old.stdin.Close()
+		_ = old.cmd.Wait()
+	}
 	c.nodes[node] = &idleNode{cmd, stdin, port}
 	c.mu.Unlock()
 	if c.groups == "" {
