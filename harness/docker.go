@@ -22,6 +22,7 @@ import (
 	tcnetwork "github.com/testcontainers/testcontainers-go/network"
 
 	"rift/nemesis"
+	"rift/nemesis/cgroup"
 	"rift/nemesis/lossyfs"
 )
 
@@ -59,6 +60,7 @@ type dockerNode struct {
 	Node
 	container *testcontainers.DockerContainer
 	process   *process // nil while it is down
+	group     string   // path of its control group while it runs; empty if it has none of its own
 	logs      *logFollower
 }
 
@@ -251,9 +253,13 @@ func (d *Docker) Start(ctx context.Context, node string) error {
 		p.close()
 		return fmt.Errorf("follow the log of %s: %w", node, err)
 	}
+	group, err := cgroup.OfProcess(p.pid, id)
+	if err != nil {
+		d.log.Info("a node has no control group", "node", node, "error", err)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	n.process, n.logs = p, logs
+	n.process, n.logs, n.group = p, logs, group
 	return nil
 }
 
@@ -266,6 +272,12 @@ func (d *Docker) Kill(ctx context.Context, node string) error {
 		return err
 	}
 	id := n.container.GetContainerID()
+	d.mu.Lock()
+	group := n.group
+	d.mu.Unlock()
+	if err := thaw(group); err != nil {
+		return fmt.Errorf("kill %s: %w", node, err)
+	}
 	ended, failed := d.engine.ContainerWait(ctx, id, container.WaitConditionNotRunning)
 	if err := d.engine.ContainerKill(ctx, id, "KILL"); err != nil && !strings.Contains(err.Error(), "is not running") {
 		return fmt.Errorf("kill %s: %w", node, err)
@@ -301,7 +313,9 @@ func (d *Docker) Host(node string) (nemesis.Host, bool) {
 	if n == nil || n.process == nil || n.process.ended() {
 		return nemesis.Host{}, false
 	}
-	return n.process.host(n.Node), true
+	h := n.process.host(n.Node)
+	h.Cgroup = n.group
+	return h, true
 }
 
 // Disk is the lossy file system under a node's data directory; nil if the run has none.

@@ -97,7 +97,8 @@ func TestDockerRunsNodes(t *testing.T) {
 	if !up || before.IP != nodes[1].IP || before.PID <= 0 {
 		t.Fatalf("host of n2: %+v, up %t", before, up)
 	}
-	for range 2 { // killing what is down does no harm
+	freezeNode(t, before) // a frozen node can be killed all the same
+	for range 2 {         // killing what is down does no harm
 		if err := d.Kill(t.Context(), "n2"); err != nil {
 			t.Fatal(err)
 		}
@@ -130,6 +131,8 @@ func TestSweepRemovesWhatADeadRunLeftInDockerAndNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	d, _ := startContainers(t, dead.Tag, t.TempDir(), "n1")
+	h, _ := d.Host("n1")
+	freezeNode(t, h)
 	if err := dead.file.Close(); err != nil { // as the kernel does when a process dies
 		t.Fatal(err)
 	}

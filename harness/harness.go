@@ -79,6 +79,15 @@ type Describer interface {
 	Describe(ctx context.Context, n Node) (map[string]string, error)
 }
 
+// Snapshotter is a system whose nodes can be asked to write a snapshot.
+type Snapshotter interface {
+	// Snapshot has a node write a snapshot, and returns when it has. The error is of a node that did not.
+	Snapshot(ctx context.Context, n Node) error
+	// Unfinished is the pattern (path.Match), below a node's data directory, of what is there only while a snapshot is being written. Its last part
+	// alone may have wildcards.
+	Unfinished() string
+}
+
 // Abilities are what a system can beyond what every system can, for faults that need it. A system that has some implements
 // Abilities() []string.
 func Abilities(s System) []string {

@@ -41,6 +41,7 @@ type localNode struct {
 	Node
 	launch  Launch
 	process *localProcess // the last that was started; nil before
+	group   string        // path of its control group; empty where the machine gives none
 }
 
 // NewLocal checks that this program may make network namespaces. Nothing is made yet.
@@ -72,6 +73,9 @@ func (l *Local) Create(ctx context.Context, names []string) ([]Node, error) {
 	}
 	if err := createLocalNet(ctx, l.tag, l.subnet, nodes); err != nil {
 		return nil, fmt.Errorf("make the local network: %w", err)
+	}
+	for name, path := range makeGroups(l.tag, nodes, l.log) {
+		l.nodes[name].group = path
 	}
 	return nodes, nil
 }
@@ -120,6 +124,12 @@ func (l *Local) Start(_ context.Context, node string) error {
 	if err != nil {
 		return fmt.Errorf("start %s: %w", node, err)
 	}
+	if n.group == "" {
+		return nil
+	}
+	if err := joinGroup(n.group, localName(l.tag, node), n.process.pid); err != nil {
+		return fmt.Errorf("start %s: %w", node, err)
+	}
 	return nil
 }
 
@@ -135,7 +145,7 @@ func (l *Local) Kill(ctx context.Context, node string) error {
 	if err != nil {
 		return err
 	}
-	if err := p.kill(ctx); err != nil {
+	if err := errors.Join(thaw(n.group), p.kill(ctx)); err != nil {
 		return fmt.Errorf("kill %s: %w", node, err)
 	}
 	if _, err := killInside(ctx, localName(l.tag, node)); err != nil {
@@ -152,7 +162,7 @@ func (l *Local) Host(node string) (nemesis.Host, bool) {
 	if n == nil || !n.process.runs() {
 		return nemesis.Host{}, false
 	}
-	return nemesis.Host{Node: node, PID: n.process.pid, NetNS: netspace.Path(localName(l.tag, node)), IP: n.IP}, true
+	return nemesis.Host{Node: node, PID: n.process.pid, NetNS: netspace.Path(localName(l.tag, node)), Cgroup: n.group, IP: n.IP}, true
 }
 
 // Disk is the lossy file system under a node's data directory; nil if the run has none.
@@ -181,7 +191,9 @@ func (l *Local) Close(ctx context.Context) error {
 	defer l.mu.Unlock()
 	polite, cancel := context.WithTimeout(ctx, localStop)
 	defer cancel()
+	var thawed error
 	for _, n := range l.nodes {
+		thawed = errors.Join(thawed, thaw(n.group)) // a frozen process does not hear
 		n.process.terminate()
 	}
 	for _, n := range l.nodes {
@@ -191,7 +203,7 @@ func (l *Local) Close(ctx context.Context) error {
 	for _, n := range l.nodes {
 		err = errors.Join(err, n.process.wait(ctx))
 	}
-	return errors.Join(err, l.disks.close(), os.RemoveAll(l.data))
+	return errors.Join(thawed, err, l.disks.close(), os.RemoveAll(l.data))
 }
 
 func (l *Local) node(name string) (*localNode, error) {

@@ -107,6 +107,9 @@ func main() {
 		var c net.Conn
 		if c, err = l.Accept(); err == nil {
 			c.Close()
+		} else {
+			time.Sleep(10 * time.Millisecond)
+			err = nil
 		}
 	}
 	log.Fatal(err)
@@ -138,7 +141,13 @@ func checkFaultsBite(t *testing.T, hosts Hosts, tag, program string) {
 	for id, p := range []history.PlannedFault{
 		{Kind: "kill", Target: nemesis.Minority},
 		{Kind: "kill", Target: nemesis.Leader},
+		{Kind: "restart", Target: nemesis.Minority, Args: map[string]string{"signal": "term"}},
+		{Kind: "crash-loop", Target: nemesis.One, Args: map[string]string{"up": "200ms"}},
 		{Kind: "pause", Target: nemesis.Majority},
+		{Kind: "freeze", Target: nemesis.Majority},
+		{Kind: "cpu", Target: nemesis.Leader, Args: map[string]string{"share": "0.05"}},
+		{Kind: "memory", Target: nemesis.Leader, Args: map[string]string{"headroom": "32"}},
+		{Kind: "files", Target: nemesis.Leader, Args: map[string]string{"spare": "0"}},
 		{Kind: "partition", Target: nemesis.Ring},
 		{Kind: "partition", Target: nemesis.IsolateLeader},
 		{Kind: "delay", Target: nemesis.Leader, Args: map[string]string{"delay": "20ms", "jitter": "5ms"}},

@@ -23,7 +23,7 @@ type Host struct {
 	Node   string
 	PID    int        // of the node's first process, in the harness's PID namespace
 	NetNS  string     // path of its network namespace: /proc/PID/ns/net
-	Cgroup string     // of the process, relative to the hierarchy's root; may be empty
+	Cgroup string     // its control group, below the root of every hierarchy: "/docker/0123"; empty if it has none of its own
 	IP     netip.Addr // the same over restarts
 	Port   uint16     // a TCP port on which it answers its peers, for probes
 }
@@ -106,7 +106,11 @@ type Setting struct {
 // Kinds are all kinds of fault, in the order in which they are listed.
 var Kinds = []Kind{
 	killKind,
+	restartKind,
+	crashLoopKind,
+	killSnapshotKind,
 	pauseKind,
+	freezeKind,
 	partitionKind,
 	delayKind,
 	lossKind,
@@ -115,6 +119,9 @@ var Kinds = []Kind{
 	corruptKind,
 	bandwidthKind,
 	clockKind,
+	cpuKind,
+	memoryKind,
+	filesKind,
 	powerKind,
 	diskErrorKind,
 	diskFullKind,
