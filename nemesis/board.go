@@ -50,6 +50,14 @@ func (b *Board) Free(node string) bool {
 	return !taken
 }
 
+// FreeFor says whether no other fault than this one has the node's process.
+func (b *Board) FreeFor(node string, fault int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c, taken := b.claims[node]
+	return !taken || c.fault == fault
+}
+
 // Taken lists the nodes that faults have, sorted, with their states: "n2 down".
 func (b *Board) Taken() []string {
 	b.mu.Lock()

@@ -96,6 +96,9 @@ var Kinds = []Kind{
 	corruptKind,
 	bandwidthKind,
 	clockKind,
+	membershipKind,
+	transferKind,
+	leaderKillKind,
 }
 
 // Skip is the evidence of a fault that had nothing to hit.

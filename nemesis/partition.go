@@ -119,7 +119,7 @@ func (p *partition) choose(ctx context.Context, c Cluster, r *rand.Rand) (cuttin
 	if p.named != nil {
 		return namedLinks(p.named), knownNodes(c, p.planned.Kind, p.named)
 	}
-	order, err := casting(ctx, c, p.planned.Target == IsolateLeader, r)
+	order, err := casting(ctx, c, p.planned.Target == IsolateLeader || p.planned.Target == LeaderMinority, r)
 	if err != nil {
 		return cutting{}, err
 	}
