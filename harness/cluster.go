@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,27 +22,33 @@ type Cluster struct {
 	system System
 	test   history.Test
 	tag    string
-	nodes  []Node
+	nodes  []Node // the members from the start, with which clients talk
+	spares []Node // that membership faults may add
 	log    *slog.Logger
 	board  nemesis.Board
+	view   nemesis.MembershipView
 
-	mu        sync.Mutex
-	restarted func(ctx context.Context, node string) // nil until faults run
+	mu         sync.Mutex
+	enlisted   map[string]bool                        // spares that are members, or are to be
+	identities map[string]string                      // node -> identity, of those that were given another than their name
+	owners     map[string]string                      // the same the other way round, also of identities of old
+	restarted  func(ctx context.Context, node string) // nil until faults run
 }
 
 // Up makes the hosts and starts every node, and waits until they serve.
 func (c *Cluster) Up(ctx context.Context) error {
 	var names []string
-	for i := range c.test.Nodes {
+	for i := range c.test.Nodes + c.test.Spares {
 		names = append(names, fmt.Sprintf("n%d", i+1))
 	}
-	var err error
-	if c.nodes, err = c.hosts.Create(ctx, names); err != nil {
+	all, err := c.hosts.Create(ctx, names)
+	if err != nil {
 		return err
 	}
-	for i := range c.nodes {
-		c.nodes[i].From = c.hosts.Gateway()
+	for i := range all {
+		all[i].From = c.hosts.Gateway()
 	}
+	c.nodes, c.spares = all[:c.test.Nodes:c.test.Nodes], all[c.test.Nodes:]
 	launches := make(map[string]Launch)
 	for _, n := range c.nodes {
 		if launches[n.Name], err = c.system.Launch(n, c.nodes, c.test); err != nil {
@@ -62,7 +69,8 @@ func (c *Cluster) Up(ctx context.Context) error {
 // Recover starts the nodes that are down, whatever brought them down, and waits until the cluster serves again.
 // It returns the nodes that it had to start.
 func (c *Cluster) Recover(ctx context.Context) (started []string, err error) {
-	for _, n := range c.nodes {
+	members := c.members()
+	for _, n := range members {
 		if _, up := c.Host(n.Name); up {
 			continue
 		}
@@ -71,13 +79,13 @@ func (c *Cluster) Recover(ctx context.Context) (started []string, err error) {
 		}
 		started = append(started, n.Name)
 	}
-	return started, c.system.Form(ctx, c.nodes)
+	return started, c.system.Form(ctx, members)
 }
 
-// Nodes lists the nodes' names.
+// Nodes lists the names of the nodes, without the spares that are no members.
 func (c *Cluster) Nodes() []string {
 	var names []string
-	for _, n := range c.nodes {
+	for _, n := range c.members() {
 		names = append(names, n.Name)
 	}
 	return names
@@ -92,12 +100,11 @@ func (c *Cluster) Host(node string) (nemesis.Host, bool) {
 
 // Peer is the address on which the node answers its peers.
 func (c *Cluster) Peer(node string) netip.AddrPort {
-	for _, n := range c.nodes {
-		if n.Name == node {
-			return netip.AddrPortFrom(n.IP, c.system.PeerPort())
-		}
+	n, known := c.node(node)
+	if !known {
+		return netip.AddrPort{}
 	}
-	return netip.AddrPort{}
+	return netip.AddrPortFrom(n.IP, c.system.PeerPort())
 }
 
 // Bridge is the bridge that joins the nodes.
@@ -139,44 +146,56 @@ func (c *Cluster) onRestart(f func(ctx context.Context, node string)) {
 
 // Leader asks all nodes who leads, until one that runs says that it does itself. If several do, it is the one with the highest term.
 func (c *Cluster) Leader(ctx context.Context) (string, error) {
+	v, err := c.leader(ctx)
+	return v.Node, err
+}
+
+// leader is the leader's view.
+func (c *Cluster) leader(ctx context.Context) (history.View, error) {
 	const between = 50 * time.Millisecond
 	for {
-		if leader, ok := leaderOf(c.Views(ctx)); ok {
-			return leader, nil
+		if v, ok := leaderOf(c.Views(ctx)); ok {
+			return v, nil
 		}
 		if !pause(ctx, between) {
-			return "", nemesis.ErrNoLeader
+			return history.View{}, nemesis.ErrNoLeader
 		}
 	}
 }
 
-func leaderOf(views []history.View) (string, bool) {
+func leaderOf(views []history.View) (history.View, bool) {
 	var best history.View
 	for _, v := range views {
 		if v.State == StateLeader && (best.Node == "" || v.Term > best.Term) {
 			best = v
 		}
 	}
-	return best.Node, best.Node != ""
+	return best, best.Node != ""
 }
 
 // StateLeader is the State of a View of a node that says it leads.
 const StateLeader = "leader"
 
-// Views asks every node what it believes, all at once; a node that does not answer in time is unreachable.
+// Views asks every node what it believes, all at once; a node that does not answer in time is unreachable, and a spare that is no
+// member is not asked. Whom the system knows under another identity than its node's name is told by that name.
 func (c *Cluster) Views(ctx context.Context) []history.View {
 	ctx, cancel := context.WithTimeout(ctx, viewTimeout)
 	defer cancel()
-	views := make([]history.View, len(c.nodes))
+	all := slices.Concat(c.nodes, c.spares)
+	views := make([]history.View, len(all))
 	var wg sync.WaitGroup
-	for i, n := range c.nodes {
+	for i, n := range all {
+		if i >= len(c.nodes) && !c.isEnlisted(n.Name) {
+			views[i] = history.View{Node: n.Name, State: history.NoMember}
+			continue
+		}
 		wg.Go(func() {
 			v, err := c.system.View(ctx, n)
 			if err != nil {
 				v = history.View{State: history.Unreachable}
 			}
 			v.Node = n.Name
-			views[i] = v
+			views[i] = c.byNode(v)
 		})
 	}
 	wg.Wait()

@@ -45,9 +45,10 @@ type Docker struct {
 
 	network *testcontainers.DockerNetwork
 	subnet  netip.Prefix
-	images  map[string]string // image -> digest
 
 	mu         sync.Mutex
+	images     map[string]string // image -> digest
+	built      map[string]string // program and files -> image
 	containers map[string]*dockerNode
 }
 
@@ -75,7 +76,7 @@ func NewDocker(ctx context.Context, o HostsOptions) (*Docker, error) {
 	tclog.SetDefault(quiet{o.Log})
 	return &Docker{
 		tag: o.Tag, dir: o.Dir, data: o.Data, log: o.Log, engine: engine,
-		images: make(map[string]string), containers: make(map[string]*dockerNode),
+		images: make(map[string]string), built: make(map[string]string), containers: make(map[string]*dockerNode),
 	}, nil
 }
 
@@ -148,32 +149,46 @@ func (d *Docker) hostData(node string) string { return filepath.Join(d.data, nod
 
 // Prepare builds the images and makes the containers, without starting them.
 func (d *Docker) Prepare(ctx context.Context, launches map[string]Launch) error {
-	images := make(map[string]string) // program -> image
-	for name, n := range d.containers {
-		launch, ok := launches[name]
-		if !ok {
-			return fmt.Errorf("prepare %s: it was not said how to start it", name)
+	for name, launch := range launches {
+		n := d.containers[name]
+		if n == nil {
+			return fmt.Errorf("prepare %q, which this cluster does not have", name)
 		}
-		key := fmt.Sprint(launch.Program, launch.Files)
-		if images[key] == "" {
-			image, err := buildImage(ctx, d.engine, launch)
-			if err != nil {
-				return err
-			}
-			images[key] = image
-			d.describeImage(ctx, image)
-		}
-		c, err := d.createContainer(ctx, n, launch, images[key])
+		c, err := d.makeContainer(ctx, n, launch)
 		if err != nil {
-			return fmt.Errorf("make the container of %s: %w", name, err)
+			return err
 		}
 		n.container = c
 	}
 	return nil
 }
 
-func (d *Docker) describeImage(ctx context.Context, image string) {
-	if seen, err := d.engine.ImageInspect(ctx, image); err == nil {
+// makeContainer makes a node's container, and its image unless this run has built it before.
+func (d *Docker) makeContainer(ctx context.Context, n *dockerNode, launch Launch) (*testcontainers.DockerContainer, error) {
+	key := fmt.Sprint(launch.Program, launch.Files)
+	d.mu.Lock()
+	image := d.built[key]
+	d.mu.Unlock()
+	if image == "" {
+		var err error
+		if image, err = buildImage(ctx, d.engine, launch); err != nil {
+			return nil, err
+		}
+		d.noteImage(ctx, key, image)
+	}
+	c, err := d.createContainer(ctx, n, launch, image)
+	if err != nil {
+		return nil, fmt.Errorf("make the container of %s: %w", n.Name, err)
+	}
+	return c, nil
+}
+
+func (d *Docker) noteImage(ctx context.Context, key, image string) {
+	seen, err := d.engine.ImageInspect(ctx, image)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.built[key] = image
+	if err == nil {
 		d.images[image] = seen.ID
 	}
 }
@@ -308,6 +323,8 @@ func (d *Docker) Describe() map[string]string {
 		about["engine"] = "Docker " + v.Version
 		about["kernel"] = v.KernelVersion
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	for image, digest := range d.images {
 		about["image "+image] = digest
 	}
@@ -325,9 +342,11 @@ func (d *Docker) Close(ctx context.Context) error {
 }
 
 func (d *Docker) node(name string) (*dockerNode, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	n := d.containers[name]
 	if n == nil || n.container == nil {
-		return nil, fmt.Errorf("node: %q given, which this cluster does not have", name)
+		return nil, fmt.Errorf("node: %q given, which this cluster does not have, or cannot start yet", name)
 	}
 	return n, nil
 }

@@ -44,6 +44,9 @@ type View struct {
 // Unreachable is the State of a View of a node that did not answer.
 const Unreachable = "unreachable"
 
+// NoMember is the State of a View of a spare node that is no member: nothing runs on it.
+const NoMember = "no member"
+
 // FinalPhase is the name of a run's last phase; a run without it was cut short.
 const FinalPhase = "final"
 
