@@ -45,8 +45,8 @@ const argNode = "node"
 
 // Lengths of membership faults, drawn evenly: a change takes a second or two by itself.
 const (
-	membershipLeast = 3 * time.Second
-	membershipMost  = 8 * time.Second
+	membershipLeast = 4 * time.Second
+	membershipMost  = 9 * time.Second
 )
 
 func drawMembership(r *rand.Rand, allowed []string) history.PlannedFault {

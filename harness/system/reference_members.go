@@ -32,15 +32,15 @@ func (s Reference) Members(ctx context.Context, nodes []harness.Node) ([]nemesis
 			answers <- answer{members, err}
 		}()
 	}
-	errs := []error{errors.New("no node tells the members")}
+	last := errors.New("none runs")
 	for range nodes {
 		a := <-answers
 		if a.err == nil {
 			return a.members, nil
 		}
-		errs = append(errs, a.err)
+		last = a.err
 	}
-	return nil, errors.Join(errs...)
+	return nil, fmt.Errorf("no node tells the members: %w", last)
 }
 
 // Joined asks one node for what its own log says.
