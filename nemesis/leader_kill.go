@@ -22,7 +22,7 @@ var leaderKillKind = Kind{
 	Draw: func(r *rand.Rand, _ []string) history.PlannedFault {
 		return history.PlannedFault{
 			Target: Leader, For: history.Duration(between(r, leaderKillLeast, leaderKillMost)),
-			Args: map[string]string{argEvery: between(r, everyRange.least, 3*time.Second).String(), argDown: between(r, downRange.least, 3*time.Second).String()},
+			Args: map[string]string{argEvery: between(r, everyLeast, everyMost).String(), argDown: between(r, downLeast, downMost).String()},
 		}
 	},
 	New: newLeaderKill,
@@ -39,10 +39,12 @@ var (
 	downRange  = span{100 * time.Millisecond, time.Hour}
 )
 
-// Lengths of leader-kills, drawn evenly: long enough for two or three elections.
+// What is drawn, evenly: a length for two or three elections, an interval in which a new leader still gets something done, and a
+// time in which others may have taken its place or not.
 const (
-	leaderKillLeast = 4 * time.Second
-	leaderKillMost  = 10 * time.Second
+	leaderKillLeast, leaderKillMost = 5 * time.Second, 12 * time.Second
+	everyLeast, everyMost           = 2 * time.Second, 5 * time.Second
+	downLeast, downMost             = 300 * time.Millisecond, 3 * time.Second
 )
 
 func newLeaderKill(p history.PlannedFault) (Fault, error) {

@@ -24,7 +24,8 @@ type MembershipView struct {
 	told    bool
 	members []Member
 	pending *change
-	lost    bool            // an answer to the pending change was lost: only the nodes can tell what became of it
+	before  *change         // that was pending when the pending one, a removal of the same member, was begun, and that may be made all the same
+	lost    bool            // an answer to either was lost: only the nodes can tell what became of it
 	wiped   map[string]bool // identities that lost their data, and have not been seen to have it back
 }
 
@@ -97,7 +98,7 @@ func (v *MembershipView) Told(members []Member) {
 	defer v.mu.Unlock()
 	v.told, v.members = true, slices.Clone(members)
 	if v.pending != nil && v.pending.in(members) {
-		v.pending = nil
+		v.resolve()
 	}
 }
 
@@ -126,10 +127,13 @@ func (v *MembershipView) begin(c change, live func(node string) bool) error {
 		return err
 	}
 	if v.pending == nil || *v.pending != c {
-		v.pending, v.lost = &c, false
+		v.before, v.pending = v.pending, &c
 	}
 	return nil
 }
+
+// resolve notes that nothing is pending any more. The lock is held.
+func (v *MembershipView) resolve() { v.pending, v.before, v.lost = nil, nil, false }
 
 // allowed says why a change must not be begun: another is pending, or, in what may be the configuration before or after it, the
 // voters that live are no majority.
@@ -179,10 +183,13 @@ func (v *MembershipView) regained(identity string) {
 
 // possible are the configurations that may stand now.
 func (v *MembershipView) possible() [][]Member {
-	if v.pending == nil {
-		return [][]Member{v.members}
+	all := [][]Member{v.members}
+	for _, c := range []*change{v.before, v.pending} {
+		if c != nil {
+			all = append(all, c.apply(v.members))
+		}
 	}
-	return [][]Member{v.members, v.pending.apply(v.members)}
+	return all
 }
 
 // quorate says why the voters that live are no majority; nil if they are.
@@ -219,10 +226,11 @@ func (v *MembershipView) end(c change, o outcome) {
 	}
 	switch {
 	case o == made:
-		v.members, v.pending = c.apply(v.members), nil
+		v.members = c.apply(v.members)
+		v.resolve()
 	case o == unknownOutcome:
 		v.lost = true
 	case !v.lost:
-		v.pending = nil
+		v.resolve()
 	}
 }
