@@ -73,6 +73,8 @@ func newProcessCluster(t *testing.T, n int) *processCluster {
 }
 
 func (c *processCluster) Nodes() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var names []string
 	for range c.nodes {
 		names = append(names, fmt.Sprintf("n%d", len(names)+1))
