@@ -1,6 +1,7 @@
 package nemesis
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -50,6 +51,38 @@ func TestPartitionShapesBite(t *testing.T) {
 	}
 }
 
+func TestPartitionPartsNodesByName(t *testing.T) {
+	c := newNetCluster(t, 3)
+	f := makeFault(t, partitionKind, history.PlannedFault{Target: "n2"})
+	e := inject(t, f, c)
+	if want := []link{{"n1", "n2"}, {"n2", "n1"}, {"n2", "n3"}, {"n3", "n2"}}; !e.Proven || !slices.Equal(e.Links, want) {
+		t.Errorf("inject: %+v, want links %v", e, want)
+	}
+	heal(t, f, c)
+	for target, want := range map[string]string{"n1,n2,n3": "leaves nobody on the other side", "n4": "one of n1, n2, n3"} {
+		f := makeFault(t, partitionKind, history.PlannedFault{Target: target})
+		if _, err := f.Inject(t.Context(), c, random()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, which should mention %q", target, err, want)
+		}
+	}
+}
+
+func TestPartitionIsMadeSmallerToKeepAQuorum(t *testing.T) {
+	c := newNetCluster(t, 4)
+	keepQuorum(c)
+	f := makeFault(t, partitionKind, history.PlannedFault{Target: Halves})
+	e := inject(t, f, c)
+	if !e.Proven || len(e.Nodes) != 1 || !strings.Contains(e.Summary, "made smaller to keep a quorum") {
+		t.Fatalf("inject: %+v", e)
+	}
+	other := c.nodes[(slices.Index(c.nodes, e.Nodes[0])+1)%len(c.nodes)]
+	slow := makeFault(t, delayKind, history.PlannedFault{ID: 2, Target: other, Args: map[string]string{argDelay: "200ms", argJitter: "0s"}})
+	if _, err := slow.Inject(t.Context(), c, random()); !errors.Is(err, ErrQuorum) {
+		t.Errorf("with one of four nodes cut off, links between others were slowed: %v", err)
+	}
+	heal(t, f, c)
+}
+
 func TestPartitionsOverlapAndHealByThemselves(t *testing.T) {
 	c := newNetCluster(t, 4)
 	plan := func(id int, links string) Fault {
@@ -81,6 +114,27 @@ func TestPartitionsOverlapAndHealByThemselves(t *testing.T) {
 		t.Errorf("heal second: %+v", e)
 	}
 	cut()
+}
+
+func TestPartitionIsNotMistakenForADisturbance(t *testing.T) {
+	c := newNetCluster(t, 4)
+	slow := makeFault(t, delayKind, history.PlannedFault{
+		Kind: "delay", ID: 1, Target: Links, Args: map[string]string{argDelay: "1s", argJitter: "0s", argLinks: "n1>n2 n3>n1"},
+	})
+	if e := inject(t, slow, c); !e.Proven {
+		t.Fatalf("delay: %+v", e)
+	}
+	f := makeFault(t, partitionKind, history.PlannedFault{ID: 2, Target: Links, Args: map[string]string{argLinks: "n1>n3 n3>n1 n3>n4"}})
+	// n3-n1, n1-n4 and others with a node that receives late are left out: that they are silent means nothing.
+	if e := inject(t, f, c); !e.Proven || e.Measures["silent_links"] != 3 || e.Measures["other_pairs"] != 0 {
+		t.Errorf("inject: %+v", e)
+	}
+	if e := heal(t, f, c); !e.Proven || e.Measures["answered_links"] != e.Measures["probed_links"] || e.Measures["probed_links"] != 1 {
+		t.Errorf("heal: %+v", e)
+	}
+	if e := heal(t, slow, c); !e.Proven {
+		t.Errorf("heal delay: %+v", e)
+	}
 }
 
 func TestPartitionOneWayLetsTheOtherWayPass(t *testing.T) {

@@ -23,6 +23,7 @@ var transferKind = Kind{
 		return history.PlannedFault{Target: allowed[r.IntN(len(allowed))], For: history.Duration(between(r, transferLeast, transferMost))}
 	},
 	New: newTransfer,
+	Fits: needsAbility(AbilityTransfer),
 	Able: func(c Cluster) error {
 		_, err := leadershipOf(c)
 		return err

@@ -47,12 +47,18 @@ const Unreachable = "unreachable"
 // NoMember is the State of a View of a spare node that is no member: nothing runs on it.
 const NoMember = "no member"
 
+// The phases that others look for by their names.
+const (
+	MainPhase     = "main"     // clients and faults side by side
+	LivenessPhase = "liveness" // a majority is left in peace, and must make progress without the others
+)
+
 // FinalPhase is the name of a run's last phase; a run without it was cut short.
 const FinalPhase = "final"
 
 // Phase is one phase of the run as it went: one line of phases.jsonl.
 type Phase struct {
-	Name  string        `json:"name"`  // set-up, main, heal, quiesce, final
+	Name  string        `json:"name"`  // set-up, main, heal, liveness, quiesce, final
 	Start time.Duration `json:"start"` // nanoseconds since the run's start
 	End   time.Duration `json:"end"`
 	Note  string        `json:"note,omitempty"` // how it ended, if not as planned: deadline, interrupted, ...

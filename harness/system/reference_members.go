@@ -14,6 +14,11 @@ import (
 	"rift/nemesis"
 )
 
+// Abilities are what its nodes can be asked to do.
+func (Reference) Abilities() []string {
+	return []string{nemesis.AbilityMembership, nemesis.AbilityTransfer}
+}
+
 // Members asks all nodes at once, and takes the first answer: each passes the question on to the leader, and some may be paused.
 func (s Reference) Members(ctx context.Context, nodes []harness.Node) ([]nemesis.Member, error) {
 	ctx, cancel := context.WithCancel(ctx)
