@@ -22,7 +22,7 @@ var membershipKind = Kind{
 	Proof: "the nodes themselves tell the configuration before and after, confirmed by a majority",
 	Draw:  drawMembership,
 	New:   newMembership,
-	Fits: needsAbility(AbilityMembership),
+	Fits:  needsAbility(AbilityMembership),
 	Able: func(c Cluster) error {
 		_, err := membershipOf(c)
 		return err

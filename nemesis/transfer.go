@@ -22,7 +22,7 @@ var transferKind = Kind{
 	Draw: func(r *rand.Rand, allowed []string) history.PlannedFault {
 		return history.PlannedFault{Target: allowed[r.IntN(len(allowed))], For: history.Duration(between(r, transferLeast, transferMost))}
 	},
-	New: newTransfer,
+	New:  newTransfer,
 	Fits: needsAbility(AbilityTransfer),
 	Able: func(c Cluster) error {
 		_, err := leadershipOf(c)
