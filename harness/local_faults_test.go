@@ -142,7 +142,6 @@ func checkFaultsBite(t *testing.T, hosts Hosts, tag, program string) {
 		{Kind: "pause", Target: nemesis.Majority},
 		{Kind: "partition", Target: nemesis.Ring},
 		{Kind: "partition", Target: nemesis.IsolateLeader},
-		{Kind: "partition", Target: nemesis.LeaderMinority},
 		{Kind: "delay", Target: nemesis.Leader, Args: map[string]string{"delay": "20ms", "jitter": "5ms"}},
 		{Kind: "loss", Target: nemesis.Pair, Args: map[string]string{"share": "0.3"}},
 		{Kind: "duplicate", Target: nemesis.Minority, Args: map[string]string{"share": "0.3"}},
@@ -156,6 +155,7 @@ func checkFaultsBite(t *testing.T, hosts Hosts, tag, program string) {
 		{Kind: "disk-error", Target: nemesis.One, Args: map[string]string{"nth": "2"}},
 		{Kind: "disk-full", Target: nemesis.Leader},
 		{Kind: "bit-flip", Target: nemesis.One},
+		{Kind: "partition", Target: nemesis.LeaderMinority},
 	} {
 		p.ID, p.For = id+1, history.Duration(20*time.Second)
 		kind, err := nemesis.Find(p.Kind)
@@ -183,13 +183,13 @@ func checkFaultsBite(t *testing.T, hosts Hosts, tag, program string) {
 			t.Errorf("%s: heal: %+v, error %v", p, e, err)
 		}
 	}
-	checkRelaunched(t, hosts, "n5", program)
+	checkRelaunched(t, hosts, c.nodes[4], program)
 }
 
 // checkRelaunched wipes a node, and has it started in another way. Both are refused while it runs.
-func checkRelaunched(t *testing.T, hosts Hosts, node, program string) {
+func checkRelaunched(t *testing.T, hosts Hosts, n Node, program string) {
 	t.Helper()
-	var data string
+	node, data := n.Name, ""
 	switch h := hosts.(type) {
 	case *Local:
 		data = filepath.Join(h.data, node)
@@ -200,7 +200,7 @@ func checkRelaunched(t *testing.T, hosts Hosts, node, program string) {
 	if err := errors.Join(os.MkdirAll(filepath.Dir(marked), 0o755), os.WriteFile(marked, nil, 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	again := Launch{Program: program, Env: []string{"RELAUNCHED=yes"}}
+	again := Launch{Program: program, Args: []string{n.Data}, Env: []string{"RELAUNCHED=yes"}}
 	if hosts.Wipe(t.Context(), node) == nil || hosts.Relaunch(t.Context(), node, again) == nil {
 		t.Error("a node that runs was wiped or relaunched")
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 
 	"rift/harness/history"
@@ -33,13 +32,10 @@ var transferKind = Kind{
 // Targets of a transfer.
 const (
 	Anyone = "any" // the leader hands over to whom it likes
-	// One: to a node that is drawn, or that argument to names
+	// One: to a node that is drawn; nodes by name: to one of these
 )
 
 var transferTargets = []string{Anyone, One}
-
-// argTo names the node that is to lead.
-const argTo = "to"
 
 // Lengths of transfers, drawn evenly. A transfer is over at once; its length only keeps the next one away.
 const (
@@ -75,15 +71,8 @@ func leadershipOf(c Cluster) (Leadership, error) {
 }
 
 func newTransfer(p history.PlannedFault) (Fault, error) {
-	var args []string
-	if p.Target == One {
-		args = []string{argTo}
-	}
-	if err := checkPlanned(p, transferTargets, args); err != nil {
+	if err := checkPlanned(p, transferTargets, nil); err != nil {
 		return nil, err
-	}
-	if to, given := p.Args[argTo]; given && (to == "" || strings.ContainsAny(to, "+, ")) {
-		return nil, fmt.Errorf("argument to of transfer: %q given, a node's name allowed", to)
 	}
 	return transfer{p}, nil
 }
@@ -120,7 +109,7 @@ func (t transfer) Inject(ctx context.Context, c Cluster, r *rand.Rand) (history.
 	if err != nil {
 		return e, err
 	}
-	e.Nodes = append(e.Nodes, after.Leader)
+	e.Nodes = []string{after.Leader}
 	e.Measures = map[string]float64{"term_before": float64(before.Term), "term_after": float64(after.Term), "led_ms": milliseconds(time.Since(began))}
 	e.Summary = fmt.Sprintf("%s led in term %d, and %s in term %d after it was asked to hand over", before.Leader, before.Term, after.Leader, after.Term)
 	return e, nil
@@ -141,15 +130,12 @@ func (t transfer) successor(c Cluster, leader string, r *rand.Rand) (node, why s
 	if t.planned.Target == Anyone {
 		return "", ""
 	}
-	fit := slices.DeleteFunc(slices.Clone(c.Nodes()), func(n string) bool { return n == leader || !available(c, n) })
-	if named, given := t.planned.Args[argTo]; given {
-		if !slices.Contains(fit, named) {
-			return "", named + " leads already, is down or taken, or is no node"
-		}
-		return named, ""
-	}
+	named := namedNodes(t.planned.Target)
+	fit := slices.DeleteFunc(slices.Clone(c.Nodes()), func(n string) bool {
+		return n == leader || !available(c, n) || named != nil && !slices.Contains(named, n)
+	})
 	if len(fit) == 0 {
-		return "", "no other node could lead: each is down or taken"
+		return "", "no other node for target " + t.planned.Target + " could lead: each is down or taken"
 	}
 	return fit[r.IntN(len(fit))], ""
 }
