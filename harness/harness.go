@@ -114,12 +114,17 @@ type Hosts interface {
 	Kind() string
 	// Create makes the network and gives each name an address and an empty data directory. Nothing runs yet.
 	Create(ctx context.Context, names []string) ([]Node, error)
-	// Prepare takes how each node is started. It is called once, after Create, before the first Start.
+	// Prepare takes how each node is started. It is called once, after Create, before the first Start. A node that it is not told of
+	// must be relaunched before it is started.
 	Prepare(ctx context.Context, launches map[string]Launch) error
 	// Start starts a node that is not running, and returns when its process runs. Its output is appended to the node's log.
 	Start(ctx context.Context, node string) error
 	// Kill ends a node's processes with SIGKILL and returns when they are gone.
 	Kill(ctx context.Context, node string) error
+	// Wipe removes all data of a node that is down.
+	Wipe(ctx context.Context, node string) error
+	// Relaunch has a node that is down started in this way from now on, at the same address and on the same data directory.
+	Relaunch(ctx context.Context, node string, l Launch) error
 	// Host is the node's running process; false if it is down.
 	Host(node string) (nemesis.Host, bool)
 	// Bridge is the Linux bridge that joins the nodes, in this network namespace.

@@ -278,6 +278,9 @@ func (r *run) lastViews(ctx context.Context) {
 // level says whether all nodes answer, and are at the same revision.
 func level(views []history.View) bool {
 	for _, v := range views {
+		if v.State == history.NoMember {
+			continue
+		}
 		if v.State == history.Unreachable || v.Revision != views[0].Revision {
 			return false
 		}

@@ -232,6 +232,15 @@ func (b *Board) Kept(node string) string {
 	return b.kept[node]
 }
 
+// FreeFor says whether no other fault than this one has the node's process.
+func (b *Board) FreeFor(node string, fault int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c, taken := b.claims[node]
+	_, kept := b.kept[node]
+	return (!taken || c.fault == fault) && !kept
+}
+
 // Taken lists the nodes that faults have, sorted, with their states: "n2 down".
 func (b *Board) Taken() []string {
 	b.mu.Lock()

@@ -128,6 +128,9 @@ var Kinds = []Kind{
 	diskSlowKind,
 	bitFlipKind,
 	truncateKind,
+	membershipKind,
+	transferKind,
+	leaderKillKind,
 }
 
 // Skip is the evidence of a fault that had nothing to hit.

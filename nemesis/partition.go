@@ -131,7 +131,7 @@ func (p *partition) links(ctx context.Context, c Cluster, r *rand.Rand) (cutting
 	if nodes := namedNodes(p.planned.Target); nodes != nil {
 		return parted(c, p.planned.Kind, nodes)
 	}
-	order, err := casting(ctx, c, p.planned.Target == IsolateLeader, r)
+	order, err := casting(ctx, c, slices.Contains([]string{IsolateLeader, LeaderMinority}, p.planned.Target), r)
 	if err != nil || len(order) < 2 {
 		return cutting{}, nil, err
 	}

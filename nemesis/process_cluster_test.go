@@ -149,6 +149,8 @@ func newProgramCluster(t testing.TB, n int, program string) *processCluster {
 }
 
 func (c *processCluster) Nodes() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var names []string
 	for range c.nodes {
 		names = append(names, fmt.Sprintf("n%d", len(names)+1))

@@ -56,18 +56,24 @@ func (Reference) PeerPort() uint16 { return referenceRaft }
 
 // Launch starts the first node alone, and has the others join it. A node that has data goes on with it.
 func (s Reference) Launch(n harness.Node, all []harness.Node, t history.Test) (harness.Launch, error) {
+	var join []string
+	if n.Name != all[0].Name {
+		join = []string{"-join", address(all[0], referenceHTTP)}
+	}
+	return s.launch(n, n.Name, join, t)
+}
+
+// launch starts a node under an identity.
+func (s Reference) launch(n harness.Node, identity string, join []string, t history.Test) (harness.Launch, error) {
 	program, err := s.program()
 	if err != nil {
 		return harness.Launch{}, err
 	}
-	args := []string{
-		"-id", n.Name, "-haddr", address(n, referenceHTTP), "-raddr", address(n, referenceRaft),
+	args := append([]string{
+		"-id", identity, "-haddr", address(n, referenceHTTP), "-raddr", address(n, referenceRaft),
 		"--cluster-id", "rift", "--snapshot-threshold", optionOf(s, t, "snapshot-threshold"),
 		"--trailing-logs", optionOf(s, t, "trailing-logs"), "--snapshot-interval", "2s",
-	}
-	if n.Name != all[0].Name {
-		args = append(args, "-join", address(all[0], referenceHTTP))
-	}
+	}, join...)
 	if len(t.Bugs) > 0 {
 		args = append(args, "--bug", strings.Join(t.Bugs, ","))
 	}
