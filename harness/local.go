@@ -21,7 +21,7 @@ import (
 const localStop = 2 * time.Second
 
 // Local runs nodes as plain processes, each in a network namespace of its own, joined by a bridge in the harness's
-// namespace. It needs root and no container engine. Nodes see this machine's files as they are.
+// namespace. It needs no container engine, and root or an Enclosure in which it is called root. Nodes see this machine's files as they are.
 type Local struct {
 	tag  string
 	dir  string // the run's folder, for the nodes' logs
@@ -42,8 +42,8 @@ type localNode struct {
 
 // NewLocal checks that this program may make network namespaces. Nothing is made yet.
 func NewLocal(o HostsOptions) (*Local, error) {
-	if os.Geteuid() != 0 {
-		return nil, errors.New("a local cluster makes network namespaces, which needs root: run rift as root, or use Docker with --cluster docker")
+	if err := netspace.Able(); err != nil {
+		return nil, fmt.Errorf("a local cluster makes network namespaces, which needs root or a user namespace: %w", err)
 	}
 	return &Local{tag: o.Tag, dir: o.Dir, data: o.Data, log: o.Log, nodes: make(map[string]*localNode)}, nil
 }

@@ -28,7 +28,7 @@ type Owner struct {
 // Claim makes a new tag and locks it.
 func Claim() (*Owner, error) {
 	dir := ownersDir()
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := makeOwn(dir); err != nil {
 		return nil, fmt.Errorf("claim a tag for the run: %w", err)
 	}
 	var random [3]byte
@@ -50,6 +50,21 @@ func Claim() (*Owner, error) {
 		return nil, errors.Join(fmt.Errorf("lock tag %s: %w", tag, err), f.Close(), os.Remove(path+".new"))
 	}
 	return &Owner{Tag: tag, path: path, file: f}, nil
+}
+
+// makeOwn makes a folder, and refuses one that is another user's: whoever can change what is in it can have things removed here.
+func makeOwn(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	var st unix.Stat_t
+	if err := unix.Lstat(dir, &st); err != nil {
+		return fmt.Errorf("look at %s: %w", dir, err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR || int(st.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s is not a folder of this user's: remove it, or set TMPDIR to a folder of your own", dir)
+	}
+	return nil
 }
 
 // Release gives the tag back; nothing with it must be left on the machine.
@@ -112,14 +127,4 @@ func keeper() string {
 		host = "unknown"
 	}
 	return host + ":" + ownersDir()
-}
-
-func ownersDir() string {
-	if os.Geteuid() == 0 {
-		return "/run/rift"
-	}
-	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
-		return filepath.Join(dir, "rift")
-	}
-	return filepath.Join(os.TempDir(), fmt.Sprintf("rift-%d", os.Geteuid()))
 }

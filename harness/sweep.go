@@ -13,15 +13,8 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"rift/nemesis/netfilter"
+	"rift/nemesis/netspace"
 )
-
-// DataRoot is the folder below which runs keep their nodes' data, a folder for each tag.
-func DataRoot() string {
-	if os.Geteuid() == 0 {
-		return "/var/lib/rift"
-	}
-	return filepath.Join(os.TempDir(), fmt.Sprintf("rift-data-%d", os.Geteuid()))
-}
 
 // Sweep removes what runs that are dead have left on this machine, and says what it removed. It touches nothing that does not
 // carry the tag of a dead run. It is safe beside runs that go on.
@@ -47,7 +40,7 @@ func Sweep(ctx context.Context) (removed []string, err error) {
 // sweepTag removes what a dead run has left outside Docker.
 func sweepTag(ctx context.Context, tag string) (removed []string, err error) {
 	var errs []error
-	if os.Geteuid() == 0 {
+	if netspace.Able() == nil { // else nothing of it can be there that this user could have made
 		removed, err = SweepLocal(ctx, tag)
 		errs = append(errs, err)
 		tables, err := sweepTables(tag)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,12 +24,21 @@ var pauseKind = Kind{
 		}
 		return &pause{planned: p}, nil
 	},
-	Able: func(Cluster) error {
-		if os.Geteuid() != 0 {
-			return errors.New("stopping the nodes' processes needs root")
+	Able: ableToSignal,
+}
+
+// ableToSignal tries whether this program may send signals to the nodes' processes, with one that does nothing.
+func ableToSignal(c Cluster) error {
+	for _, node := range c.Nodes() {
+		h, up := c.Host(node)
+		if !up {
+			continue
 		}
-		return nil
-	},
+		if err := unix.Kill(h.PID, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("signal the process of %s: %w: run rift as root, or its nodes as your own with --cluster local", node, err)
+		}
+	}
+	return nil
 }
 
 type pause struct {

@@ -34,6 +34,9 @@ that runs use. Prints a table. Clients and nodes share this machine's processors
 					return usagef("--clients: %d given, 1 to %d allowed", n, mostConcurrency)
 				}
 			}
+			if done, err := a.enclose(c.Context(), o.cluster); done || err != nil {
+				return err
+			}
 			return a.bench(c, &o, loads(clients, each))
 		},
 	}
