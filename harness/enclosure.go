@@ -35,7 +35,7 @@ func (e Enclosure) Attributes() *syscall.SysProcAttr {
 // Furnish is the first thing that a program in an enclosure does: it gives itself a /run of its own, for the names of network namespaces, a /proc that
 // shows its own processes, a loopback device that is up, and sees to it that its mounts stay its own.
 func (e Enclosure) Furnish() error {
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("keep mounts apart: %w", err)
 	}
 	if err := unix.Mount("rift", "/run", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {

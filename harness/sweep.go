@@ -34,6 +34,7 @@ func Sweep(ctx context.Context) (removed []string, err error) {
 			errs = append(errs, Forget(tag))
 		}
 	}
+	errs = append(errs, forgetUnnamed())
 	return removed, errors.Join(errs...)
 }
 
