@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -85,11 +86,13 @@ func (f *disturbance) Inject(ctx context.Context, c Cluster, r *rand.Rand) (hist
 		f.seeds[node] = r.Uint64()
 	}
 	e := history.Evidence{Nodes: f.aim.nodes, Links: f.aim.links}
+	began := time.Now()
 	for _, node := range f.receivers() {
 		if err := f.place(c, node); err != nil {
 			return e, err
 		}
 	}
+	e.Applied = time.Since(began)
 	if err := f.prove(ctx, c, &e); err != nil {
 		return e, err
 	}
@@ -193,9 +196,11 @@ func (f *disturbance) Reapply(ctx context.Context, c Cluster, node string) (hist
 	}
 	into := slices.DeleteFunc(slices.Clone(f.aim.links), func(l link) bool { return l[1] != node })
 	e := history.Evidence{Nodes: []string{node}, Links: into}
+	began := time.Now()
 	if err := f.place(c, node); err != nil {
 		return e, true, err
 	}
+	e.Applied = time.Since(began)
 	err := f.prove(ctx, c, &e)
 	e.Summary = "again on " + node + ": " + e.Summary
 	return e, true, err
@@ -219,10 +224,12 @@ func (f *disturbance) Heal(ctx context.Context, c Cluster) (history.Evidence, er
 		return Skip("nothing was disturbed"), nil
 	}
 	e := history.Evidence{Nodes: f.aim.nodes, Links: f.aim.links}
+	began := time.Now()
 	hits, err := f.withdraw()
 	if err != nil {
 		return e, err
 	}
+	e.Applied = time.Since(began)
 	left, err := f.tables(c)
 	if err != nil {
 		return e, err

@@ -1,6 +1,7 @@
 package nemesis
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,7 +15,7 @@ import (
 	"rift/harness/history"
 )
 
-// healTime bounds how long one fault may take to heal.
+// healTime is the usual HealTime.
 const healTime = 30 * time.Second
 
 // Runner carries out the faults of a plan.
@@ -22,6 +23,8 @@ type Runner struct {
 	Cluster Cluster
 	Record  Recorder
 	Log     *slog.Logger
+	// HealTime bounds how long one fault may take to heal; 0 means half a minute.
+	HealTime time.Duration
 
 	mu     sync.Mutex
 	active map[int]*activeFault
@@ -61,19 +64,24 @@ func Able(plan []history.PlannedFault, c Cluster) error {
 }
 
 // Run carries the plan out, its lanes side by side, with times counted from now. It returns when every fault that was put in
-// has been healed, which it sees to at once when the context ends. The error is of faults that could not be
+// has been healed, which it sees to at once when the context ends, or when one could not be healed. The error is of faults that could not be
 // healed; what could not be put in stands in the evidence.
 func (r *Runner) Run(ctx context.Context, plan []history.PlannedFault) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	start := r.Record.Now()
 	names, lanes := splitLanes(plan)
 	failed := make(chan error, len(names))
 	for i, name := range names {
 		go func() {
-			var errs []error
+			var err error
 			for _, p := range lanes[name] {
-				errs = append(errs, r.carryOut(ctx, p, -1-i, start))
+				if err = r.carryOut(ctx, p, -1-i, start); err != nil {
+					stop()
+					break
+				}
 			}
-			failed <- errors.Join(errs...)
+			failed <- err
 		}()
 	}
 	var errs []error
@@ -135,7 +143,7 @@ func (r *Runner) inject(ctx context.Context, a *activeFault, latest time.Duratio
 }
 
 func (r *Runner) heal(ctx context.Context, a *activeFault) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(r.HealTime, healTime))
 	defer cancel()
 	a.mu.Lock()
 	defer a.mu.Unlock()

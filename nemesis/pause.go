@@ -16,6 +16,8 @@ var pauseKind = Kind{
 	Name:    "pause",
 	Doc:     "Stops nodes with SIGSTOP, as a long garbage collection or a frozen virtual machine does; their sockets stay open.",
 	Targets: NodeTargets,
+	How:     "SIGSTOP to all of a node's processes through pidfds, again until no new one is found; SIGCONT heals",
+	Needs:   "the right to signal the nodes' processes",
 	Proof:   "every thread's state in /proc is seen to be stopped, and not stopped after the heal",
 	Draw:    drawAimed,
 	New: func(p history.PlannedFault) (Fault, error) {
@@ -83,7 +85,8 @@ func (f *pause) Inject(ctx context.Context, c Cluster, r *rand.Rand) (history.Ev
 		threads, all = f.stopped()
 		return all
 	})
-	took := milliseconds(time.Since(start))
+	e.Applied = time.Since(start)
+	took := milliseconds(e.Applied)
 	e.Measures = map[string]float64{"stopped_ms": took, "threads": float64(threads)}
 	e.Summary = fmt.Sprintf("paused %s; %d threads were seen stopped within %.1f ms", named(f.planned.Target, e.Nodes), threads, took)
 	if !e.Proven {
@@ -174,7 +177,8 @@ func (f *pause) Heal(ctx context.Context, c Cluster) (history.Evidence, error) {
 		threads, _ = f.stopped()
 		return threads == 0
 	})
-	took := milliseconds(time.Since(start))
+	e.Applied = time.Since(start)
+	took := milliseconds(e.Applied)
 	e.Measures = map[string]float64{"resumed_ms": took}
 	e.Summary = fmt.Sprintf("resumed %s; no thread was stopped after %.1f ms", joined(e.Nodes), took)
 	if !e.Proven {

@@ -26,7 +26,7 @@ type Thing struct {
 // Kind is the kind of a thing.
 type Kind string
 
-// The kinds of things that are looked for. Faults make those that Fault says; clusters make the others.
+// The kinds of things that are looked for.
 const (
 	Table     Kind = "firewall table"
 	Queue     Kind = "packet queue"
@@ -40,11 +40,13 @@ const (
 	Folder    Kind = "folder"
 )
 
-// Fault says whether things of the kind are there only while a fault is in.
-func (k Kind) Fault() bool {
-	switch k {
-	case Table, Queue, Mount, Cgroup, Stopped:
+// OfFault says whether the thing is of a kind that is there only while a fault is in. The names of network namespaces are mounts as well, but of a cluster.
+func (t Thing) OfFault() bool {
+	switch t.Kind {
+	case Table, Queue, Cgroup, Stopped:
 		return true
+	case Mount:
+		return !strings.HasPrefix(t.Detail, "nsfs ")
 	}
 	return false
 }
