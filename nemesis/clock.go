@@ -19,8 +19,6 @@ var clockKind = Kind{
 	Name:    "clock",
 	Doc:     "Skews the clocks of nodes, and of nothing else: the wall clock jumps (bump), drifts or jumps to and fro (strobe), or the monotonic clock slows down (slow).",
 	Targets: NodeTargets,
-	How:     "the clock functions of each process's own vDSO are led through a shim beside them, by ptrace and /proc/PID/mem",
-	Needs:   "amd64, CAP_SYS_PTRACE over the nodes' processes",
 	Proof:   "each process's own vDSO is called, and what it answers compared with the host's clocks",
 	Draw: func(r *rand.Rand, allowed []string) history.PlannedFault {
 		p := drawAimed(r, allowed)
