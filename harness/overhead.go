@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -68,7 +69,7 @@ func putIn(ctx context.Context, c *Cluster, faults []history.PlannedFault) (heal
 	var in []nemesis.Fault
 	heal = func() error {
 		var errs []error
-		for _, f := range in {
+		for _, f := range slices.Backward(in) {
 			_, err := f.Heal(context.WithoutCancel(ctx), c)
 			errs = append(errs, err)
 		}
@@ -85,8 +86,11 @@ func putIn(ctx context.Context, c *Cluster, faults []history.PlannedFault) (heal
 		}
 		in = append(in, f)
 		e, err := f.Inject(ctx, c, rand.New(rand.NewPCG(uint64(p.Seed), uint64(p.ID))))
-		if err != nil || e.Skipped {
-			return heal, fmt.Errorf("put %s in: %s: %w", p, e.Summary, errors.Join(err, ctx.Err()))
+		if err == nil && e.Skipped {
+			err = errors.New(e.Summary)
+		}
+		if err != nil {
+			return heal, fmt.Errorf("put %s in: %w", p, err)
 		}
 	}
 	return heal, nil

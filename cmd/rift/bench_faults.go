@@ -153,7 +153,7 @@ func (a *app) overhead(ctx context.Context, o runOptions) (m measuredOverhead, e
 		func(leader string, nodes []string) []history.PlannedFault {
 			followers := slices.DeleteFunc(slices.Clone(nodes), func(n string) bool { return n == leader })
 			var idle []history.PlannedFault
-			for _, k := range nemesis.Kinds {
+			for _, k := range slices.Backward(nemesis.Kinds) { // partitions last: on links that they cut, nothing else can be put in
 				if !slices.Contains(k.Targets, nemesis.Links) {
 					continue
 				}
