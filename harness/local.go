@@ -42,10 +42,18 @@ type localNode struct {
 
 // NewLocal checks that this program may make network namespaces. Nothing is made yet.
 func NewLocal(o HostsOptions) (*Local, error) {
-	if err := netspace.Able(); err != nil {
-		return nil, fmt.Errorf("a local cluster makes network namespaces, which needs root or a user namespace: %w", err)
+	if err := LocalAble(); err != nil {
+		return nil, err
 	}
 	return &Local{tag: o.Tag, dir: o.Dir, data: o.Data, log: o.Log, nodes: make(map[string]*localNode)}, nil
+}
+
+// LocalAble says why this program cannot make a local cluster; nil if it can.
+func LocalAble() error {
+	if err := netspace.Able(); err != nil {
+		return fmt.Errorf("a local cluster makes network namespaces, which needs root or a user namespace: %w", err)
+	}
+	return nil
 }
 
 // Kind is "local".

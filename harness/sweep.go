@@ -13,7 +13,6 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"rift/nemesis/netfilter"
-	"rift/nemesis/netspace"
 )
 
 // Sweep removes what runs that are dead have left on this machine, and says what it removed. It touches nothing that does not
@@ -41,7 +40,7 @@ func Sweep(ctx context.Context) (removed []string, err error) {
 // sweepTag removes what a dead run has left outside Docker.
 func sweepTag(ctx context.Context, tag string) (removed []string, err error) {
 	var errs []error
-	if netspace.Able() == nil { // else nothing of it can be there that this user could have made
+	if LocalAble() == nil { // else nothing of it can be there that this user could have made
 		removed, err = SweepLocal(ctx, tag)
 		errs = append(errs, err)
 		tables, err := sweepTables(tag)

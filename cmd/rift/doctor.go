@@ -8,14 +8,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"rift/harness"
 	"rift/harness/history"
 	"rift/harness/machine"
-	"rift/nemesis/netspace"
 )
 
 // doctored are what --cluster of the doctor takes.
@@ -77,7 +75,7 @@ func (d *doctor) tell(f finding) error {
 
 // examine looks at the machine and at the clusters that were asked for. What somebody who is not root can have of a local cluster is found out in a user namespace.
 func (d *doctor) examine(ctx context.Context, cluster string) error {
-	rootless := cluster != "docker" && netspace.Able() != nil
+	rootless := cluster != "docker" && harness.LocalAble() != nil
 	if !rootless || cluster == "all" {
 		d.sweepFirst(ctx)
 		if err := d.examineMachine(ctx, cluster); err != nil {
@@ -168,15 +166,23 @@ func findingOf(cluster string, t attempt) finding {
 		return f
 	}
 	f.Saw, f.Get = "", t.kind.Needs
-	for step, e := range map[string]history.Evidence{history.StepInject: t.Inject, history.StepHeal: t.Heal} {
-		if !e.Proven {
-			f.Why = strings.TrimSpace(fmt.Sprintf("%s; %s: %s %s", f.Why, step, e.Summary, e.Error))
-		}
-	}
-	if t.Err != nil {
+	switch {
+	case t.Err != nil:
 		f.Why = t.Err.Error()
+	case !t.Inject.Proven:
+		f.Why = unproven(t.Inject)
+	default:
+		f.Why = unproven(t.Heal)
 	}
 	return f
+}
+
+// unproven says what a step showed that did not show what it should.
+func unproven(e history.Evidence) string {
+	if e.Error != "" {
+		return e.Step + ": " + e.Error
+	}
+	return e.Step + ": " + e.Summary
 }
 
 // plainFindings are lines for people.

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"rift/harness"
-	"rift/nemesis/netspace"
 )
 
 // enclosedName is the hidden command that an ordinary user's rift starts itself with: rift enclosed [--processes] COMMAND...
@@ -42,7 +41,7 @@ func (a *app) enclosedCommand() *cobra.Command {
 // enclose carries the command out in a user namespace, if it needs a local cluster that this user cannot have otherwise, and says
 // whether it did. With auto, an engine that answers is preferred.
 func (a *app) enclose(ctx context.Context, cluster string) (done bool, err error) {
-	if cluster == "docker" || netspace.Able() == nil {
+	if cluster == "docker" || harness.LocalAble() == nil {
 		return false, nil
 	}
 	if cluster == "auto" {
