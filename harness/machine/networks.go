@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -87,6 +88,9 @@ func network(where, enter string) ([]Thing, error) {
 		return all, fmt.Errorf("list network devices: %w", err)
 	}
 	for _, l := range links {
+		if l.Attrs().Flags&net.FlagLoopback != 0 {
+			continue // every namespace has one
+		}
 		name := l.Attrs().Name
 		all = append(all, Thing{Kind: Device, Name: name, Where: where, Remedy: enter + "ip link del " + name})
 	}
