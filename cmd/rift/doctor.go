@@ -150,9 +150,6 @@ func (d *doctor) examineFaults(ctx context.Context, cluster string) error {
 	err := d.tryFaults(ctx, cluster, 1, func(t attempt) {
 		told = errors.Join(told, d.tell(findingOf(cluster, t)))
 	})
-	if err != nil && ctx.Err() == nil {
-		return errors.Join(told, d.tell(finding{Where: cluster, Name: "cluster", Why: err.Error(), Get: "see the lines on the machine"}))
-	}
 	return errors.Join(told, err)
 }
 

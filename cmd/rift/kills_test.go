@@ -185,7 +185,8 @@ func bystanders(t *testing.T) {
 	}
 }
 
-// look looks at the machine, but of cgroups, which an enclosure does not keep apart, at those alone that carry one of the tags.
+// look looks at the machine, but of cgroups, which an enclosure does not keep apart, at those alone that carry one of the tags. The mounts of other
+// people's containers go, here too, with the folders that they are on.
 func look(t *testing.T, tags map[string]bool) []machine.Thing {
 	t.Helper()
 	things, err := machine.Look(t.Context(), harness.DataRoot(), "/run/rift")
@@ -194,7 +195,7 @@ func look(t *testing.T, tags map[string]bool) []machine.Thing {
 	}
 	return slices.DeleteFunc(append(things, vdsos(t)...), func(g machine.Thing) bool {
 		if g.Kind != machine.Cgroup {
-			return false
+			return g.Kind == machine.Mount && strings.HasPrefix(g.Name, "/var/lib/docker/")
 		}
 		for tag := range tags {
 			if strings.Contains(g.Name, tag) {

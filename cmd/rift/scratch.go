@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"time"
 
 	"rift/harness"
 	"rift/harness/history"
@@ -22,7 +23,9 @@ func (a *app) scratch(ctx context.Context, cluster string, s harness.System, t h
 	if err := os.MkdirAll(filepath.Join(dir, history.NodesDir), 0o755); err != nil {
 		return harness.Spec{}, nil, errors.Join(err, done())
 	}
-	hosts, err := chooseHosts(ctx, cluster, harness.HostsOptions{Tag: owner.Tag, Dir: dir, Data: data, Log: a.logger()})
+	hosts, err := chooseHosts(ctx, cluster, harness.HostsOptions{
+		Tag: owner.Tag, Dir: dir, Data: data, Log: a.logger(), Disk: harness.DiskOptions{Model: t.Disk, DurableAfter: time.Duration(t.DurableAfter)},
+	})
 	if err != nil {
 		return harness.Spec{}, nil, errors.Join(err, done())
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"rift/harness"
@@ -35,49 +36,74 @@ func usualFault(k nemesis.Kind, id int) history.PlannedFault {
 	return p
 }
 
-// tryFaults carries every kind of fault out, n times, on scratch clusters: on nodes that do nothing but answer, and what cannot be shown on those, such as
-// a change of members, on reference nodes. It gives each trial as it comes.
+// tryFaults carries every kind of fault out, n times, on scratch clusters, and gives each trial as it comes. Those of disks have a cluster of their own, so
+// that the others can be tried where there are no lossy disks.
 func (a *app) tryFaults(ctx context.Context, cluster string, n int, each func(attempt)) error {
+	for _, disk := range []string{"", usualDisk} {
+		p := trialPlace{cluster, disk}
+		kinds := slices.DeleteFunc(slices.Clone(nemesis.Kinds), func(k nemesis.Kind) bool { return k.Disk != (disk != "") })
+		if err := a.tryKinds(ctx, p, kinds, n, each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// trialPlace is what scratch clusters for trials are made of.
+type trialPlace struct{ cluster, disk string }
+
+// tryKinds tries kinds of fault on nodes that do nothing but answer, and what cannot be shown on those, such as a change of members, on reference nodes.
+func (a *app) tryKinds(ctx context.Context, p trialPlace, kinds []nemesis.Kind, n int, each func(attempt)) error {
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find rift's own program, which is the nodes': %w", err)
 	}
 	var unshown []attempt
-	err = a.tryOn(ctx, cluster, system.Echo{Program: self, Args: []string{echoName}}, nemesis.Kinds, n, func(t attempt) bool {
-		if !t.Proven() {
-			unshown = append(unshown, t)
-			return false
+	err = a.tryOn(ctx, p, system.Echo{Program: self, Args: []string{echoName}}, kinds, n, func(t attempt) bool {
+		if t.Proven() {
+			each(t)
+			return true
 		}
-		each(t)
-		return true
+		unshown = append(unshown, t)
+		return false
 	})
-	if err != nil || len(unshown) == 0 {
-		return err
+	if err != nil {
+		return unmade(ctx, kinds, err, each)
 	}
-	var kinds []nemesis.Kind
+	if len(unshown) == 0 {
+		return nil
+	}
+	var again []nemesis.Kind
 	for _, t := range unshown {
-		kinds = append(kinds, t.kind)
+		again = append(again, t.kind)
 	}
 	reference, err := findSystem("node", "")
 	if err == nil {
-		err = a.tryOn(ctx, cluster, reference, kinds, n, func(t attempt) bool {
+		err = a.tryOn(ctx, p, reference, again, n, func(t attempt) bool {
 			each(t)
 			return t.Proven()
 		})
 	}
-	if err != nil && ctx.Err() == nil {
-		for _, t := range unshown {
-			t.Err = errors.Join(t.Err, fmt.Errorf("tried on reference nodes instead: %w", err))
-			each(t)
-		}
-		return nil
+	if err != nil {
+		return unmade(ctx, again, fmt.Errorf("it cannot be shown on echo nodes, and on reference nodes: %w", err), each)
 	}
-	return err
+	return nil
+}
+
+// unmade gives a trial of each kind that could not be made, unless the user has stopped them all.
+func unmade(ctx context.Context, kinds []nemesis.Kind, err error, each func(attempt)) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	for _, k := range kinds {
+		each(attempt{kind: k, Trial: harness.Trial{Err: err}})
+	}
+	return nil
 }
 
 // tryOn tries kinds of fault on the nodes of one system, each until it has been tried n times or is not to go on.
-func (a *app) tryOn(ctx context.Context, cluster string, s harness.System, kinds []nemesis.Kind, n int, goOn func(attempt) bool) (err error) {
-	spec, done, err := a.scratch(ctx, cluster, s, history.Test{Nodes: trialNodes, System: s.Name()})
+func (a *app) tryOn(ctx context.Context, p trialPlace, s harness.System, kinds []nemesis.Kind, n int, goOn func(attempt) bool) (err error) {
+	spec, done, err := a.scratch(ctx, p.cluster, s, history.Test{Nodes: trialNodes, System: s.Name(), Disk: p.disk})
 	if err != nil {
 		return err
 	}
