@@ -15,10 +15,10 @@ import (
 // echoPort is where the nodes of Echo listen.
 const echoPort = 7000
 
-// Echo is no store, but a cluster of nodes that send back what they are sent: a subject for faults that need nothing but processes and a network. Its
+// Echo is no store, but a cluster of nodes that send back what they are sent: a subject for faults that need nothing but processes, a network and disks. Its
 // first node is said to lead.
 type Echo struct {
-	Program string // that listens on the port which is its last argument
+	Program string // that listens on the port, and writes to the folder, which come behind its arguments
 	Args    []string
 }
 
@@ -37,9 +37,13 @@ func (Echo) Bugs() []harness.Bug { return nil }
 // PeerPort is the port on which nodes listen.
 func (Echo) PeerPort() uint16 { return echoPort }
 
-// Launch starts the program.
-func (s Echo) Launch(harness.Node, []harness.Node, history.Test) (harness.Launch, error) {
-	return harness.Launch{Program: s.Program, Args: append(s.Args[:len(s.Args):len(s.Args)], fmt.Sprint(echoPort))}, nil
+// Launch starts the program. It is to write to its data directory where the disk is one that can be broken.
+func (s Echo) Launch(n harness.Node, _ []harness.Node, t history.Test) (harness.Launch, error) {
+	args := append(s.Args[:len(s.Args):len(s.Args)], fmt.Sprint(echoPort))
+	if t.Disk != "" {
+		args = append(args, n.Data)
+	}
+	return harness.Launch{Program: s.Program, Args: args}, nil
 }
 
 // Form waits until every node answers.
