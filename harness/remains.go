@@ -14,6 +14,11 @@ import (
 // remainsTime bounds how long it may take to look at the machine.
 const remainsTime = 10 * time.Second
 
+// notHealed is ErrNotHealed with what could not be healed, and the state in which that leaves the machine.
+func (r *run) notHealed(ctx context.Context, err error) error {
+	return fmt.Errorf("%w: %w; %s", ErrNotHealed, err, r.remains(ctx))
+}
+
 // remains describes what faults of this run have left on the machine, and how each piece of it can be removed: the state in which a fault that does not
 // heal leaves it.
 func (r *run) remains(ctx context.Context) string {

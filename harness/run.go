@@ -197,7 +197,7 @@ func (r *run) mainPhase(ctx context.Context) error {
 	stopFaults() // what is still in is healed now
 	if err := <-healed; err != nil {
 		end("failed: " + err.Error())
-		return fmt.Errorf("%w: %w; %s", ErrNotHealed, err, r.remains(ctx))
+		return r.notHealed(ctx, err)
 	}
 	end(interruption(ctx))
 	return nil

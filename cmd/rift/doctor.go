@@ -120,28 +120,38 @@ func (d *doctor) examineMachine(ctx context.Context, cluster string) (err error)
 			return err
 		}
 	}
-	users := finding{Where: "machine", Name: "user namespaces", Saw: "rift was started in one", Available: true, Spare: true}
-	if _, err := tryEnclosures(ctx); err != nil {
-		users.Available, users.Saw, users.Why = false, "", err.Error()
-		users.Get = "user.max_user_namespaces above 0, and kernel.apparmor_restrict_unprivileged_userns=0 where there is AppArmor; only ordinary users need it"
-	}
-	if err := d.tell(users); err != nil || cluster == "local" {
+	if err := d.tell(userNamespaces(ctx)); err != nil || cluster == "local" {
 		return err
 	}
-	engine := finding{Where: "machine", Name: "Docker", Available: true}
+	return d.tell(engine(ctx))
+}
+
+// userNamespaces tries what an ordinary user's local cluster needs.
+func userNamespaces(ctx context.Context) finding {
+	f := finding{Where: "machine", Name: "user namespaces", Saw: "rift was started in one", Available: true, Spare: true}
+	if _, err := tryEnclosures(ctx); err != nil {
+		f.Available, f.Saw, f.Why = false, "", err.Error()
+		f.Get = "user.max_user_namespaces above 0, and kernel.apparmor_restrict_unprivileged_userns=0 where there is AppArmor; only ordinary users need it"
+	}
+	return f
+}
+
+// engine asks the container engine for its version.
+func engine(ctx context.Context) finding {
+	f := finding{Where: "machine", Name: "Docker", Get: "start it (`systemctl start docker`) and join the group docker; or use --cluster local"}
 	client, err := harness.DockerEngine(ctx)
 	if err != nil {
-		engine.Available, engine.Why = false, err.Error()
-		engine.Get = "start it (`systemctl start docker`) and join the group docker; or use --cluster local"
-		return d.tell(engine)
+		f.Why = err.Error()
+		return f
 	}
 	defer client.Close()
 	version, err := client.ServerVersion(ctx)
 	if err != nil {
-		return err
+		f.Why = err.Error()
+		return f
 	}
-	engine.Saw = "version " + version.Version + " answers"
-	return d.tell(engine)
+	f.Available, f.Saw, f.Get = true, "version "+version.Version+" answers", ""
+	return f
 }
 
 // examineFaults carries every kind of fault out on one kind of cluster.
