@@ -19,6 +19,8 @@ var clockKind = Kind{
 	Name:    "clock",
 	Doc:     "Skews the clocks of nodes, and of nothing else: the wall clock jumps (bump), drifts or jumps to and fro (strobe), or the monotonic clock slows down (slow).",
 	Targets: NodeTargets,
+	How:     "jumps are written over the clock functions of each process's own vDSO, which lead to a shim that adds a skew; what a new program undoes is done again when the kernel tells of its exec",
+	Needs:   "linux on amd64, ptrace and writes to /proc/PID/mem; where the kernel does not tell of execs, they are found by looking every 20 ms",
 	Proof:   "each process's own vDSO is called, and what it answers compared with the host's clocks",
 	Draw: func(r *rand.Rand, allowed []string) history.PlannedFault {
 		p := drawAimed(r, allowed)
