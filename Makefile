@@ -10,12 +10,15 @@ CHAOS_TIME   ?= 60s
 CHAOS_SEED   ?=
 CHAOS_NEMESIS?= kill,partition,pause,clock
 BUG_SEEDS    ?= 3
+KILLS        ?= 100
+KILLS_SEED   ?= 1
+FAULT_TRIALS ?= 20
 BUG_TIME     ?= 45s
 FUZZ_TIME    ?= 20s
 BENCH_TIME   ?= 3x
 
 .DEFAULT_GOAL := help
-.PHONY: help build systems test race fuzz lint chaos bugs etcd redis bench docs clean
+.PHONY: help build systems test race fuzz lint chaos bugs etcd redis bench kills doctor faults docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -67,6 +70,16 @@ bench: build ## measure the checkers, also against porcupine, the driver, and th
 	@set -o pipefail; { $(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCH_TIME) ./checker/... ./harness/history/... && \
 	  $(GO) test -run '^$$' -bench . -benchmem $$($(GO) list ./harness/... | grep -v /history); } 2>&1 | awk "$$BENCH_TABLE"
 	$(RIFT) bench
+
+kills: ## kill rift KILLS times at random moments (100), and show that the sweep leaves the machine as it was
+	RIFT_KILLS=$(KILLS) RIFT_KILLS_SEED=$(KILLS_SEED) $(GO) test -count=1 -timeout 60m -v -run 'TestAKilledRun' ./cmd/rift
+
+doctor: build ## try every fault on this machine, and say what is missing
+	$(RIFT) doctor
+
+faults: build ## measure how long faults take to be put in and healed, FAULT_TRIALS times each (20), for docs/faults.md
+	$(RIFT) bench --cluster local --faults $(FAULT_TRIALS) --write docs/measured/faults.json
+	$(RIFT) docs docs
 
 # A benchmark a line: its name, the time and memory it takes, and what it reports itself, such as times-faster than porcupine.
 define BENCH_TABLE

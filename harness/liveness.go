@@ -35,7 +35,7 @@ func (r *run) livenessPhase(ctx context.Context) error {
 	r.driver.driveSince(driving, r.loaded, gen.Until(until, r.left), r.Test.Concurrency)
 	if err := release(); err != nil {
 		end("failed: " + err.Error())
-		return fmt.Errorf("%w: %w; state of the nodes: %v", ErrNotHealed, err, r.cluster.Board().Taken())
+		return r.notHealed(ctx, err)
 	}
 	switch {
 	case ctx.Err() != nil:

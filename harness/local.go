@@ -23,7 +23,7 @@ import (
 const localStop = 2 * time.Second
 
 // Local runs nodes as plain processes, each in a network namespace of its own, joined by a bridge in the harness's
-// namespace. It needs root and no container engine. Nodes see this machine's files as they are.
+// namespace. It needs no container engine, and root or an Enclosure in which it is called root. Nodes see this machine's files as they are.
 type Local struct {
 	tag  string
 	dir  string // the run's folder, for the nodes' logs
@@ -46,10 +46,18 @@ type localNode struct {
 
 // NewLocal checks that this program may make network namespaces. Nothing is made yet.
 func NewLocal(o HostsOptions) (*Local, error) {
-	if os.Geteuid() != 0 {
-		return nil, errors.New("a local cluster makes network namespaces, which needs root: run rift as root, or use Docker with --cluster docker")
+	if err := LocalAble(); err != nil {
+		return nil, err
 	}
 	return &Local{tag: o.Tag, dir: o.Dir, data: o.Data, log: o.Log, disks: newDisks(o), nodes: make(map[string]*localNode)}, nil
+}
+
+// LocalAble says why this program cannot make a local cluster; nil if it can.
+func LocalAble() error {
+	if err := netspace.Able(); err != nil {
+		return fmt.Errorf("a local cluster makes network namespaces, which needs root or a user namespace: %w", err)
+	}
+	return nil
 }
 
 // Kind is "local".

@@ -67,18 +67,22 @@ func Able(plan []history.PlannedFault, c Cluster) error {
 }
 
 // Run carries the plan out, its lanes side by side, with times counted from now. It returns when every fault that was put in
-// has been healed, which it sees to at once when the context ends. The error is of faults that could not be
+// has been healed, which it sees to at once when the context ends, or when one could not be healed. The error is of faults that could not be
 // healed; what could not be put in stands in the evidence.
 func (r *Runner) Run(ctx context.Context, plan []history.PlannedFault) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	start := r.Record.Now()
 	names, lanes := splitLanes(plan)
 	first := r.newLanes(len(names))
 	return each(len(names), func(i int) error {
-		var errs []error
 		for _, p := range lanes[names[i]] {
-			errs = append(errs, r.carryOut(ctx, p, first-i, start))
+			if err := r.carryOut(ctx, p, first-i, start); err != nil {
+				stop()
+				return err
+			}
 		}
-		return errors.Join(errs...)
+		return nil
 	})
 }
 

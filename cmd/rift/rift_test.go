@@ -59,6 +59,8 @@ func TestBadUsageNamesTheFieldAndWhatIsAllowed(t *testing.T) {
 		"bugs --only stale":                    "--only",
 		"bugs --seeds 0":                       "--seeds",
 		"bench --each 0s":                      "--each",
+		"bench --faults -1":                    "--faults",
+		"doctor --cluster cloud":               "--cluster",
 		"bench --clients 0":                    "--clients",
 		"plan --workload set --nemesis clock:": "target of clock",
 	} {
