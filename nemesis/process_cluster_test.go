@@ -22,7 +22,14 @@ import (
 const idleProgram = "RIFT_TEST_IDLE"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(idleProgram) != "" {
+	switch {
+	case os.Getenv(writingProgram) != "":
+		if err := store(os.Getenv(writingProgram)); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		return
+	case os.Getenv(idleProgram) != "":
 		idle()
 		return
 	}
@@ -80,6 +87,7 @@ type processCluster struct {
 	leader  string
 	program string // which of the test's programs the nodes are: "parent" or "clock"
 	board   Board
+	env     func(node string) string // that makes this test binary be a node of another kind; nil: it is the program
 
 	mu    sync.Mutex
 	nodes map[string]*idleNode
@@ -129,12 +137,20 @@ func (c *processCluster) Host(node string) (Host, bool) {
 	if n == nil {
 		return Host{}, false
 	}
-	return Host{Node: node, PID: n.cmd.Process.Pid}, true
+	p, err := openProcess(n.cmd.Process.Pid)
+	if err != nil {
+		return Host{}, false
+	}
+	defer p.close()
+	return Host{Node: node, PID: p.pid}, !p.ended(context.Background(), 0)
 }
 
 func (c *processCluster) Start(_ context.Context, node string) error {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), idleProgram+"="+c.program)
+	if c.env != nil {
+		cmd.Env = append(os.Environ(), c.env(node))
+	}
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return err
@@ -147,11 +163,17 @@ func (c *processCluster) Start(_ context.Context, node string) error {
 		return err
 	}
 	n := &idleNode{cmd, stdin, bufio.NewReader(stdout)}
-	if line, err := n.stdout.ReadString('\n'); err != nil {
-		return fmt.Errorf("%q: %w", line, err)
+	if line, err := n.stdout.ReadString('\n'); err != nil || line != "ready\n" {
+		stdin.Close()
+		_ = cmd.Wait()
+		return fmt.Errorf("%w: it said %q", ErrEndedAtOnce, line)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if old := c.nodes[node]; old != nil { // it ended by itself
+		old.stdin.Close()
+		_ = old.cmd.Wait()
+	}
 	c.nodes[node] = n
 	return nil
 }
