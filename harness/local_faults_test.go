@@ -161,13 +161,13 @@ func checkFaultsBite(t *testing.T, hosts Hosts, tag, program string) {
 		{Kind: "bandwidth", Target: nemesis.All, Args: map[string]string{"mbit": "10"}},
 		{Kind: "clock", Target: nemesis.Leader, Args: map[string]string{"skew": "bump", "offset": "1h"}},
 		{Kind: "clock", Target: nemesis.All, Args: map[string]string{"skew": "drift", "rate": "0.8", "clock": "both"}},
+		{Kind: "partition", Target: nemesis.LeaderMinority},
 		{Kind: "power", Target: nemesis.Minority},
 		{Kind: "disk-slow", Target: nemesis.Leader, Args: map[string]string{"mode": "stall"}},
 		{Kind: "disk-slow", Target: nemesis.All, Args: map[string]string{"delay": "20ms"}},
 		{Kind: "disk-error", Target: nemesis.One, Args: map[string]string{"nth": "2"}},
 		{Kind: "disk-full", Target: nemesis.Leader},
 		{Kind: "bit-flip", Target: nemesis.One},
-		{Kind: "partition", Target: nemesis.LeaderMinority},
 	} {
 		p.ID, p.For = id+1, history.Duration(20*time.Second)
 		kind, err := nemesis.Find(p.Kind)

@@ -103,14 +103,14 @@ func (f *clock) Inject(ctx context.Context, c Cluster, r *rand.Rand) (history.Ev
 	if err := f.announce(ctx, first); err != nil {
 		return history.Evidence{Nodes: nodes}, err
 	}
+	f.behind.Go(func() { f.followSchedule(background, c, first+1) })
 	e, err := measure(ctx, nodes, "skewed "+named(f.planned.Target, nodes), func(ctx context.Context, node string) (proof, error) {
 		return f.apply(ctx, c, node)
 	})
+	close(f.applied)
 	if e.Proven {
 		err = f.proveApart(ctx, c, &e)
 	}
-	close(f.applied)
-	f.behind.Go(func() { f.followSchedule(background, c, first+1) })
 	return e, err
 }
 

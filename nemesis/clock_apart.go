@@ -75,7 +75,7 @@ func (f *clock) clocks(ctx context.Context, c Cluster) ([]apart, error) {
 	var list []apart
 	for i, r := range readings {
 		if read[i] {
-			list = append(list, f.hit[nodes[i]].seen(nodes[i], r, last))
+			list = append(list, f.hit[nodes[i]][f.announced.Load()].seen(nodes[i], r, last))
 		}
 	}
 	for _, node := range c.Nodes() {
@@ -88,10 +88,9 @@ func (f *clock) clocks(ctx context.Context, c Cluster) ([]apart, error) {
 	return list, err
 }
 
-// seen is what a reading says of a clock at a later instant: of the wall clock, unless the course leaves that alone. Of a strobe its
+// seen is what a reading says of a clock at a later instant: of the wall clock, unless the segment leaves that alone. Of a strobe its
 // amplitude counts.
-func (c course) seen(node string, r vdso.Reading, at time.Duration) apart {
-	s := c[c.first()]
+func (s segment) seen(node string, r vdso.Reading, at time.Duration) apart {
 	a := apart{node, r.Wall + time.Duration((wallRate(s)-1)*float64(at-r.At)), r.Error + offsetSlack}
 	switch {
 	case s.skew.Wall.Strobe.Amplitude != 0:
