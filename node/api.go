@@ -187,9 +187,12 @@ func (n *Node) tryLeader(h handler, w http.ResponseWriter, r *http.Request, body
 		return definitely(CodeNoLeader, "no leader is known")
 	case local:
 		return definitely(CodeNotLeader, "this node is not the leader")
-	default:
-		return n.forward(w, r, body, leader)
 	}
+	err := n.forward(w, r, body, leader)
+	if err != nil && n.seams.unanswered != nil {
+		return n.seams.unanswered(asError(err))
+	}
+	return err
 }
 
 // choice returns a query parameter that has one of the given values; the first is the default.

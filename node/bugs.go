@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -18,7 +19,8 @@ type Bug struct {
 // Bugs returns all bugs, in the order of their names. A node has those that its Config names.
 func Bugs() []Bug {
 	return []Bug{
-		casRace, dirtyAbort, dirtyRead, forgetVote, fracturedRead, lostAck, lostUpdate, snapshotDrop, splitClockLease, staleRead, writeSkew,
+		casRace, clockTTL, dirtyAbort, dirtyRead, doubleApply, forgetVote, fracturedRead, lostAck, lostUpdate,
+		snapshotDrop, splitClockLease, staleRead, writeSkew, zombieLeader,
 	}
 }
 
@@ -43,6 +45,12 @@ type seams struct {
 	// readTransaction takes the place of Node.readTransaction, and writeTransaction of Node.writeTransaction.
 	readTransaction  func(context.Context, *transaction) (*draft, uint64, error)
 	writeTransaction func(context.Context, *transaction) (result, error)
+	// unanswered may change what becomes of a request that was forwarded and whose fate is unknown.
+	unanswered func(*Error) *Error
+	// background runs as long as the node does.
+	background func(context.Context)
+	// lapTimer takes the place of the function with this name: with it the leader measures the time that passes.
+	lapTimer func() (lap func() time.Duration)
 	// stable stands between the vote store and raft.
 	stable func(raft.StableStore) raft.StableStore
 }

@@ -159,6 +159,19 @@ var scenarios = map[string]func(c *testCluster) bool{
 		return c.call(leader, "GET", "/v1/kv/x?timeout=300ms", "").value() == "old"
 	},
 
+	"clock-ttl": func(c *testCluster) bool {
+		leader := c.leader()
+		c.setBack.Store(true)
+		c.must(leader, "PUT", "/v1/kv/other?ttl=50ms", "short") // its end shows that time passes
+		c.must(leader, "PUT", "/v1/kv/x?ttl=50s", "long")
+		await(c.t, "the short-lived key has gone", func() bool { return c.call(leader, "GET", "/v1/kv/other", "").value() == string(CodeKeyNotFound) })
+		c.setBack.Store(false) // a minute ahead
+		c.must(leader, "PUT", "/v1/kv/other?ttl=50ms", "short")
+		await(c.t, "the short-lived key has gone again", func() bool { return c.call(leader, "GET", "/v1/kv/other", "").value() == string(CodeKeyNotFound) })
+		return c.must(c.ids[0], "GET", "/v1/kv?prefix=x", "").body != c.must(leader, "GET", "/v1/kv?prefix=x", "").body ||
+			c.call(leader, "GET", "/v1/kv/x", "").value() == string(CodeKeyNotFound)
+	},
+
 	"snapshot-drop": func(c *testCluster) bool {
 		follower := c.others(c.leader())[0]
 		for i := range 10 {

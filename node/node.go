@@ -218,7 +218,11 @@ func (n *Node) run(host Host, web net.Listener) {
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(n.logger.Handler(), slog.LevelDebug),
 	}
-	for _, f := range []func(context.Context){n.confirmed.run, n.asked.run, n.watchLeader, n.watchOwnLeadership, n.register} {
+	tasks := []func(context.Context){n.confirmed.run, n.asked.run, n.watchLeader, n.watchOwnLeadership, n.register}
+	if n.seams.background != nil {
+		tasks = append(tasks, n.seams.background)
+	}
+	for _, f := range tasks {
 		n.running.Add(1)
 		go func() { defer n.running.Done(); f(n.ctx) }()
 	}

@@ -63,5 +63,26 @@ at 2s every 10s partition isolate-leader for 5s
 			Name: "write-skew", Doc: "transactions are checked for conflicts between writes only",
 			Workload: "write-skew", Nemesis: []string{"kill", "partition"}, Checker: "rw-register",
 		},
+		{
+			// The leader dies again and again with forwarded requests under way, some of which others have in their logs by then.
+			Name: "double-apply", Doc: "a follower sends a forwarded request again when its answer was lost",
+			Workload: "list-append", Checker: "list-append", Plan: `
+at 1s every 3s kill leader for 500ms
+`,
+		},
+		{
+			// The leader sleeps for longer than an election takes. When it wakes, it answers what has come in meanwhile.
+			Name: "zombie-leader", Doc: "a leader that wakes from a pause serves reads on what it knew before",
+			Workload: "register", Checker: "linearizable", Plan: `
+at 1s every 6s pause leader for 3s
+`,
+		},
+		{
+			// Whoever leads is set a minute ahead, and takes the minute for passed.
+			Name: "clock-ttl", Doc: "keys expire by the leader's wall clock",
+			Workload: "ttl", Checker: "ttl", Plan: `
+at 1s every 6s clock leader skew=bump offset=1m for 3s
+`,
+		},
 	}
 }
