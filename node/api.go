@@ -188,11 +188,10 @@ func (n *Node) tryLeader(h handler, w http.ResponseWriter, r *http.Request, body
 	case local:
 		return definitely(CodeNotLeader, "this node is not the leader")
 	}
-	err := n.forward(w, r, body, leader)
-	if err != nil && n.seams.unanswered != nil {
-		return n.seams.unanswered(asError(err))
+	if n.seams.forward != nil {
+		return n.seams.forward(w, r, body, leader)
 	}
-	return err
+	return n.forward(w, r, body, leader)
 }
 
 // choice returns a query parameter that has one of the given values; the first is the default.

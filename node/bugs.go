@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -45,8 +46,8 @@ type seams struct {
 	// readTransaction takes the place of Node.readTransaction, and writeTransaction of Node.writeTransaction.
 	readTransaction  func(context.Context, *transaction) (*draft, uint64, error)
 	writeTransaction func(context.Context, *transaction) (result, error)
-	// unanswered may change what becomes of a request that was forwarded and whose fate is unknown.
-	unanswered func(*Error) *Error
+	// forward takes the place of Node.forward.
+	forward func(w http.ResponseWriter, r *http.Request, body []byte, leader leaderInfo) error
 	// background runs as long as the node does.
 	background func(context.Context)
 	// lapTimer takes the place of the function with this name: with it the leader measures the time that passes.

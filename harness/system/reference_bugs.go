@@ -64,10 +64,11 @@ at 2s every 10s partition isolate-leader for 5s
 			Workload: "write-skew", Nemesis: []string{"kill", "partition"}, Checker: "rw-register",
 		},
 		{
-			// The leader dies again and again with forwarded requests under way, some of which others have in their logs by then.
+			// The leader falls silent for less than an election takes, or dies, with forwarded requests under way.
 			Name: "double-apply", Doc: "a follower sends a forwarded request again when its answer was lost",
 			Workload: "list-append", Checker: "list-append", Plan: `
-at 1s every 3s kill leader for 500ms
+at 1s every 5s pause leader for 400ms
+at 3s every 5s kill leader for 2s
 `,
 		},
 		{
