@@ -20,8 +20,8 @@ type Bug struct {
 // Bugs returns all bugs, in the order of their names. A node has those that its Config names.
 func Bugs() []Bug {
 	return []Bug{
-		casRace, clockTTL, dirtyAbort, dirtyRead, doubleApply, forgetVote, fracturedRead, lostAck, lostUpdate,
-		snapshotDrop, splitClockLease, staleRead, writeSkew, zombieLeader,
+		casRace, clockTTL, dirtyAbort, dirtyRead, doubleApply, forgetVote, fracturedRead, fsyncEIOContinue, ignoreENOSPC,
+		lostAck, lostUpdate, noFsync, snapshotDrop, splitClockLease, staleRead, tornSnapshot, writeSkew, zombieLeader,
 	}
 }
 
@@ -52,6 +52,10 @@ type seams struct {
 	background func(context.Context)
 	// lapTimer takes the place of the function with this name: with it the leader measures the time that passes.
 	lapTimer func() (lap func() time.Duration)
+	// unsynced opens the storage so that writes are durable after the next Sync only.
+	unsynced bool
+	// storage may put something in front of the storage, below the checksums.
+	storage func(*Storage) *Storage
 	// stable stands between the vote store and raft.
 	stable func(raft.StableStore) raft.StableStore
 }

@@ -89,7 +89,7 @@ func (w *testNetwork) host(id string) Host {
 	return Host{
 		Listen: func(address string) (net.Listener, error) { return w.listen(id, address) },
 		Dial:   func(ctx context.Context, address string) (net.Conn, error) { return w.dial(ctx, id, address) },
-		OpenStorage: func(dir string, _ *slog.Logger) (*Storage, error) {
+		OpenStorage: func(dir string, _ bool, _ *slog.Logger) (*Storage, error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			if w.disks[dir] == nil {
