@@ -10,6 +10,7 @@ import (
 
 	"rift/harness/history"
 	"rift/nemesis"
+	"rift/nemesis/lossyfs"
 )
 
 // viewTimeout bounds one question to one node.
@@ -59,19 +60,30 @@ func (c *Cluster) Up(ctx context.Context) error {
 	return c.system.Form(ctx, c.nodes)
 }
 
-// Recover starts the nodes that are down, whatever brought them down, and waits until the cluster serves again.
-// It returns the nodes that it had to start.
+// Recover starts the nodes that are down, whatever brought them down, and waits until the cluster serves again. A node that refuses to start
+// on data that a fault has damaged stays down, and the others have to serve without it. It returns the nodes that it had to start.
 func (c *Cluster) Recover(ctx context.Context) (started []string, err error) {
 	for _, n := range c.nodes {
-		if _, up := c.Host(n.Name); up {
+		if _, up := c.Host(n.Name); up || c.board.Kept(n.Name) != "" {
 			continue
 		}
-		if err := c.Start(ctx, n.Name); err != nil {
+		if err := nemesis.StartAgain(ctx, c, n.Name); err != nil {
 			return started, err
 		}
 		started = append(started, n.Name)
 	}
-	return started, c.system.Form(ctx, c.nodes)
+	return started, c.system.Form(ctx, c.standing())
+}
+
+// standing are the nodes but for those that stay down for the rest of the run.
+func (c *Cluster) standing() []Node {
+	var nodes []Node
+	for _, n := range c.nodes {
+		if c.board.Kept(n.Name) == "" {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
 }
 
 // Nodes lists the nodes' names.
@@ -108,6 +120,14 @@ func (c *Cluster) Tag() string { return c.tag }
 
 // Board knows which nodes faults have taken.
 func (c *Cluster) Board() *nemesis.Board { return &c.board }
+
+// Disk is the lossy file system under a node's data directory; nil if the run has none there.
+func (c *Cluster) Disk(node string) *lossyfs.FS {
+	if d, ok := c.hosts.(nemesis.Disks); ok {
+		return d.Disk(node)
+	}
+	return nil
+}
 
 // Kill ends a node's processes.
 func (c *Cluster) Kill(ctx context.Context, node string) error { return c.hosts.Kill(ctx, node) }

@@ -212,6 +212,7 @@ func (r *run) recoverPhase(ctx context.Context) bool {
 	default:
 		end("")
 	}
+	r.driver.nodes = r.cluster.standing()
 	return true
 }
 

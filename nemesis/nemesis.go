@@ -79,7 +79,8 @@ type Kind struct {
 	// Draw fills in Target (one of allowed), Args and For; ID, At and Seed are the schedule's. It reads nothing but r.
 	Draw func(r *rand.Rand, allowed []string) history.PlannedFault
 	// New makes a planned fault ready, and refuses one with a bad target or argument, naming it.
-	New func(p history.PlannedFault) (Fault, error)
+	New  func(p history.PlannedFault) (Fault, error)
+	Disk bool // it acts on the lossy file systems under the nodes' data: see Disks
 	// Able says why this machine or cluster cannot do the fault; nil if it can. It may be nil.
 	Able func(c Cluster) error
 }
@@ -96,6 +97,12 @@ var Kinds = []Kind{
 	corruptKind,
 	bandwidthKind,
 	clockKind,
+	powerKind,
+	diskErrorKind,
+	diskFullKind,
+	diskSlowKind,
+	bitFlipKind,
+	truncateKind,
 }
 
 // Skip is the evidence of a fault that had nothing to hit.

@@ -83,6 +83,27 @@ func TestPartitionsOverlapAndHealByThemselves(t *testing.T) {
 	cut()
 }
 
+func TestPartitionIsNotMistakenForADisturbance(t *testing.T) {
+	c := newNetCluster(t, 4)
+	slow := makeFault(t, delayKind, history.PlannedFault{
+		Kind: "delay", ID: 1, Target: Links, Args: map[string]string{argDelay: "1s", argJitter: "0s", argLinks: "n1>n2 n3>n1"},
+	})
+	if e := inject(t, slow, c); !e.Proven {
+		t.Fatalf("delay: %+v", e)
+	}
+	f := makeFault(t, partitionKind, history.PlannedFault{ID: 2, Target: Links, Args: map[string]string{argLinks: "n1>n3 n3>n1 n3>n4"}})
+	// n3-n1, n1-n4 and others with a node that receives late are left out: that they are silent means nothing.
+	if e := inject(t, f, c); !e.Proven || e.Measures["silent_links"] != 3 || e.Measures["other_pairs"] != 0 {
+		t.Errorf("inject: %+v", e)
+	}
+	if e := heal(t, f, c); !e.Proven || e.Measures["answered_links"] != e.Measures["probed_links"] || e.Measures["probed_links"] != 1 {
+		t.Errorf("heal: %+v", e)
+	}
+	if e := heal(t, slow, c); !e.Proven {
+		t.Errorf("heal delay: %+v", e)
+	}
+}
+
 func TestPartitionOneWayLetsTheOtherWayPass(t *testing.T) {
 	c := newNetCluster(t, 2)
 	one, two := c.udp("n1"), c.udp("n2")

@@ -3,6 +3,7 @@ package nemesis
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"rift/nemesis/netfilter"
 	"rift/nemesis/netspace"
@@ -14,19 +15,14 @@ type answers struct{ probed, answered int }
 // all says that no link that was tried stayed without an answer, also if none was.
 func (a answers) all() bool { return a.probed == a.answered }
 
-// awaitAnswers tries links until all are answered, at most for proofTime. It leaves out those that cannot be: a node is down, or a partition of
-// this run cuts the link one way or the other. What those are is asked anew each time, since other lanes go on meanwhile.
+// awaitAnswers tries links until all are answered, at most for proofTime. It leaves out those that cannot be judged: a node is down, a partition
+// of this run cuts the link one way or the other, or a fault on packets is in at one of its ends, under which silence means nothing. What those are
+// is asked anew each time, since other lanes go on meanwhile.
 func awaitAnswers(ctx context.Context, c Cluster, links []link) (a answers, err error) {
 	seen(ctx, func() bool {
-		var cut map[netfilter.Link]bool
-		if cut, err = netfilter.Links(c.Tag() + "-"); err != nil {
-			return true
-		}
 		var open []link
-		for _, l := range running(c, links) {
-			if there := address(c, l); !cut[there] && !cut[netfilter.Link{From: there.To, To: there.From}] {
-				open = append(open, l)
-			}
+		if open, err = quietLinks(c, links); err != nil {
+			return true
 		}
 		a = answers{probed: len(open)}
 		for _, o := range probe(ctx, c, open) {
@@ -37,6 +33,26 @@ func awaitAnswers(ctx context.Context, c Cluster, links []link) (a answers, err 
 		return a.all()
 	})
 	return a, err
+}
+
+// quietLinks are the links whose nodes run, and that no fault of this run cuts or disturbs, one way or the other.
+func quietLinks(c Cluster, links []link) ([]link, error) {
+	cut, err := netfilter.Links(c.Tag() + "-")
+	if err != nil {
+		return nil, err
+	}
+	disturbed := make(map[string]bool)
+	for _, node := range c.Nodes() {
+		tables, err := disturbers(c, node)
+		if err != nil {
+			return nil, err
+		}
+		disturbed[node] = len(tables) > 0
+	}
+	return slices.DeleteFunc(running(c, links), func(l link) bool {
+		there := address(c, l)
+		return cut[there] || cut[netfilter.Link{From: there.To, To: there.From}] || disturbed[l[0]] || disturbed[l[1]]
+	}), nil
 }
 
 // probe tries links from inside the namespaces of the nodes they come from. A node that has ended meanwhile makes an outcome with an error.

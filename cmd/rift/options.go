@@ -33,6 +33,7 @@ type testOptions struct {
 	nemesis     []string
 	planFile    string
 	plan        string // the text in planFile
+	disk        diskFlags
 	bugs        []string
 	time        time.Duration
 	opTimeout   time.Duration
@@ -51,6 +52,7 @@ func (o *testOptions) flags(c *cobra.Command) {
 	f.StringVarP(&o.workload, "workload", "w", "register", "what the clients do; see 'rift list'")
 	f.StringSliceVar(&o.nemesis, "nemesis", nil, "faults, with targets if wanted: kill,partition:ring+halves (default: none)")
 	f.StringVar(&o.planFile, "plan", "", "file with a plan of faults, in place of --nemesis; see 'rift help plan'")
+	o.disk.flags(c)
 	f.StringSliceVar(&o.bugs, "bug", nil, "bugs to switch on in the system; see 'rift list'")
 	f.DurationVarP(&o.time, "time", "t", 60*time.Second, "length of the main phase")
 	f.DurationVar(&o.opTimeout, "op-timeout", time.Second, "after which an operation counts as indeterminate")
@@ -126,11 +128,12 @@ func (o *testOptions) lookUp() (choice, error) {
 	if _, err := nemesis.Expand(o.plan, o.seed, o.time); err != nil {
 		return chosen, withNearest(err)
 	}
-	return choice{workload: workload, system: sys, faults: faults, test: history.Test{
+	chosen = choice{workload: workload, system: sys, faults: faults, test: history.Test{
 		Name: o.name, System: sys.Name(), Workload: workload.Name, Nodes: o.nodes, Concurrency: concurrency, Rate: o.rate,
 		Time: history.Duration(o.time), OpTimeout: history.Duration(o.opTimeout), Nemesis: o.nemesis, Plan: o.plan, Bugs: o.bugs, Options: o.set,
 		Seed: o.seed, Version: fullVersion(),
-	}}, nil
+	}}
+	return chosen, o.disk.resolve(&chosen.test, chosen.planned())
 }
 
 // numbers checks what is counted, and works out the concurrency.

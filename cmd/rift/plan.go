@@ -73,13 +73,19 @@ func (c choice) main() gen.Generator {
 	return g
 }
 
+// planned are the faults: a pure function of the test.
+func (c choice) planned() []history.PlannedFault {
+	length := time.Duration(c.test.Time)
+	if c.test.Plan == "" {
+		return nemesis.Schedule(c.test.Seed, length, c.faults)
+	}
+	faults, _ := nemesis.Expand(c.test.Plan, c.test.Seed, length) // it was checked when it was looked up
+	return faults
+}
+
 // plan is everything that the run will do: a pure function of the test.
 func (c choice) plan() history.Plan {
-	length := time.Duration(c.test.Time)
-	faults := nemesis.Schedule(c.test.Seed, length, c.faults)
-	if c.test.Plan != "" {
-		faults, _ = nemesis.Expand(c.test.Plan, c.test.Seed, length) // it was checked when it was looked up
-	}
+	faults := c.planned()
 	if faults == nil {
 		faults = []history.PlannedFault{}
 	}

@@ -112,6 +112,7 @@ func (a *app) makeRun(ctx context.Context, c choice, o runOptions) (outcome, err
 func (a *app) carryOut(ctx context.Context, c *choice, o runOptions, tag, dir string) error {
 	hosts, err := chooseHosts(ctx, o.cluster, harness.HostsOptions{
 		Tag: tag, Dir: dir, Data: filepath.Join(harness.DataRoot(), tag), Log: a.logger(),
+		Disk: harness.DiskOptions{Model: c.test.Disk, DurableAfter: time.Duration(c.test.DurableAfter)},
 	})
 	if err != nil {
 		return errors.Join(err, os.RemoveAll(dir))
@@ -195,6 +196,7 @@ func commandLine(t history.Test, bin, planText string) string {
 	if len(t.Bugs) > 0 {
 		args = append(args, "--bug", strings.Join(t.Bugs, ","))
 	}
+	args = append(args, diskArgs(t)...)
 	args = append(args, "--time", time.Duration(t.Time).String(), "--op-timeout", time.Duration(t.OpTimeout).String(),
 		"--nodes", fmt.Sprint(t.Nodes), "--concurrency", fmt.Sprint(t.Concurrency), "--rate", fmt.Sprint(t.Rate))
 	for _, k := range sortedKeys(t.Options) {

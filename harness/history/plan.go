@@ -28,24 +28,26 @@ func (d Duration) String() string { return time.Duration(d).String() }
 // Test is what was asked for: everything that the plan is a function of, and what is needed to ask
 // for it again. It stands in test.json, with Started and the versions added by the run.
 type Test struct {
-	Name        string            `json:"name"`              // names the folder below store/; default: the workload
-	System      string            `json:"system"`            // the system under test
-	Workload    string            `json:"workload"`          //
-	Cluster     string            `json:"cluster"`           // docker, local or sim
-	Nodes       int               `json:"nodes"`             // 1 to 9
-	Concurrency int               `json:"concurrency"`       // workers, one connection each
-	Rate        float64           `json:"rate"`              // operations a second over all workers; 0: as fast as they go
-	Time        Duration          `json:"time"`              // length of the main phase
-	OpTimeout   Duration          `json:"op_timeout"`        // after which an operation is indeterminate
-	Nemesis     []string          `json:"nemesis"`           // fault kinds; empty: none
-	Plan        string            `json:"plan,omitempty"`    // faults as the text of a plan, in place of Nemesis
-	Bugs        []string          `json:"bugs,omitempty"`    // bugs switched on in the system
-	Options     map[string]string `json:"options,omitempty"` // the workload's and the system's own
-	Seed        int64             `json:"seed"`
-	Command     string            `json:"command,omitempty"` // the command line that repeats the run
-	Started     time.Time         `json:"started,omitzero"`
-	Version     string            `json:"version,omitempty"` // of rift
-	Subject     map[string]string `json:"subject,omitempty"` // what is known of the system: version, image digest, ...
+	Name         string            `json:"name"`                   // names the folder below store/; default: the workload
+	System       string            `json:"system"`                 // the system under test
+	Workload     string            `json:"workload"`               //
+	Cluster      string            `json:"cluster"`                // docker, local or sim
+	Nodes        int               `json:"nodes"`                  // 1 to 9
+	Concurrency  int               `json:"concurrency"`            // workers, one connection each
+	Rate         float64           `json:"rate"`                   // operations a second over all workers; 0: as fast as they go
+	Time         Duration          `json:"time"`                   // length of the main phase
+	OpTimeout    Duration          `json:"op_timeout"`             // after which an operation is indeterminate
+	Nemesis      []string          `json:"nemesis"`                // fault kinds; empty: none
+	Plan         string            `json:"plan,omitempty"`         // faults as the text of a plan, in place of Nemesis
+	Disk         string            `json:"disk,omitempty"`         // model of the lossy file system under each node's data (ext4, strict); empty: the machine's own disk
+	DurableAfter Duration          `json:"durable_after,omitzero"` // after which a lossy disk keeps what was not synced; 0: never
+	Bugs         []string          `json:"bugs,omitempty"`         // bugs switched on in the system
+	Options      map[string]string `json:"options,omitempty"`      // the workload's and the system's own
+	Seed         int64             `json:"seed"`
+	Command      string            `json:"command,omitempty"` // the command line that repeats the run
+	Started      time.Time         `json:"started,omitzero"`
+	Version      string            `json:"version,omitempty"` // of rift
+	Subject      map[string]string `json:"subject,omitempty"` // what is known of the system: version, image digest, ...
 }
 
 // Plan is everything that a run will do, drawn from the seed before anything starts. The same test
