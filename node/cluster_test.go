@@ -213,6 +213,19 @@ func (w *testNetwork) isolate(id string, others ...string) {
 	}
 }
 
+// breakLink closes the connections that one node has made to another.
+func (w *testNetwork) breakLink(from, to string) {
+	time.Sleep(time.Millisecond) // let some requests through
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for conn, link := range w.conns {
+		if link == [2]string{from, to} {
+			conn.Close()
+			delete(w.conns, conn)
+		}
+	}
+}
+
 // hang makes a node's disk hang, or work again.
 func (w *testNetwork) hang(id string, hangs bool) {
 	w.mu.Lock()

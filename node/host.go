@@ -37,7 +37,8 @@ func memoryStorage() *Storage {
 	return &Storage{Logs: store, Stable: store, Snapshots: raft.NewInmemSnapshotStore(), Close: func() error { return nil }}
 }
 
-// check reads the whole log once, so that a damaged one is found while it can still be reported.
+// check reads the whole log once, and the snapshot that the node will start from, so that damage is found while it can still
+// be reported.
 func (s *Storage) check() error {
 	first, err := s.Logs.FirstIndex()
 	if err != nil {
@@ -55,5 +56,22 @@ func (s *Storage) check() error {
 			return fmt.Errorf("read log entry %d: %w", i, err)
 		}
 	}
-	return nil
+	return s.checkSnapshots()
+}
+
+// checkSnapshots looks for a snapshot that is whole, where there is any. The library starts from the newest such one.
+func (s *Storage) checkSnapshots() error {
+	all, err := s.Snapshots.List()
+	if err != nil {
+		return fmt.Errorf("list the snapshots: %w", err)
+	}
+	var damage []error
+	for _, m := range all {
+		_, content, err := s.Snapshots.Open(m.ID)
+		if err == nil {
+			return content.Close()
+		}
+		damage = append(damage, fmt.Errorf("snapshot %s: %w", m.ID, err))
+	}
+	return errors.Join(damage...)
 }
