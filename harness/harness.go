@@ -62,6 +62,15 @@ type System interface {
 	View(ctx context.Context, n Node) (history.View, error)
 }
 
+// Abilities are what a system can beyond what every system can, for faults that need it. A system that has some implements
+// Abilities() []string.
+func Abilities(s System) []string {
+	if able, ok := s.(interface{ Abilities() []string }); ok {
+		return able.Abilities()
+	}
+	return nil
+}
+
 // Bug is a bug that can be switched on in a system, and the test that is expected to find it.
 type Bug struct {
 	Name     string

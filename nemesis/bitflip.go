@@ -60,7 +60,7 @@ func newBitFlip(p history.PlannedFault) (Fault, error) {
 			return nil, err
 		}
 		f, err := newMalfunction(p, lossyfs.Faults{FlipRead: chance}, symptom{
-			calls: "reads", is: "had a bit flipped", unit: "flipped",
+			calls: "reads", is: "had a bit flipped", unit: "flipped", fatal: true,
 			of:    func(c lossyfs.Counts) int { return c.Reads },
 			bites: func(c lossyfs.Counts) int { return c.Flips },
 		}, argMode, argNth, argShare)

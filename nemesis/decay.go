@@ -125,8 +125,8 @@ func (f *decay) Heal(ctx context.Context, c Cluster) (history.Evidence, error) {
 	return e, nil
 }
 
-// ends says whether a node that was started just now ends by itself, as one does that finds its data damaged.
-func ends(ctx context.Context, c Cluster, node string) bool {
+// ends says whether a node ends by itself within a time.
+func ends(ctx context.Context, c Cluster, node string, within time.Duration) bool {
 	h, up := c.Host(node)
 	if !up {
 		return true
@@ -136,7 +136,7 @@ func ends(ctx context.Context, c Cluster, node string) bool {
 		return true
 	}
 	defer p.close()
-	return p.ended(ctx, refuseTime)
+	return p.ended(ctx, within)
 }
 
 // stayDown tells, as the end of a summary, which of the nodes stay down for the rest of the run; nothing if none does.

@@ -17,15 +17,15 @@ const argOp = "op"
 // diskCalls are the calls that can fail, and how they show.
 var diskCalls = map[string]symptom{
 	"fsync": {
-		calls: "fsyncs", is: "failed with EIO", unit: "failed",
+		calls: "fsyncs", is: "failed with EIO", unit: "failed", fatal: true,
 		of: func(c lossyfs.Counts) int { return c.Fsyncs }, bites: func(c lossyfs.Counts) int { return c.FsyncErrors },
 	},
 	"read": {
-		calls: "reads", is: "failed with EIO", unit: "failed",
+		calls: "reads", is: "failed with EIO", unit: "failed", fatal: true,
 		of: func(c lossyfs.Counts) int { return c.Reads }, bites: func(c lossyfs.Counts) int { return c.ReadErrors },
 	},
 	"write": {
-		calls: "writes", is: "failed with EIO", unit: "failed",
+		calls: "writes", is: "failed with EIO", unit: "failed", fatal: true,
 		of: func(c lossyfs.Counts) int { return c.Writes }, bites: func(c lossyfs.Counts) int { return c.WriteErrors },
 	},
 }

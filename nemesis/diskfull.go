@@ -35,7 +35,7 @@ func newDiskFull(p history.PlannedFault) (Fault, error) {
 		}
 	}
 	return newMalfunction(p, lossyfs.Faults{NoSpace: lossyfs.Chance{Share: share}}, symptom{
-		calls: "writes and new files", is: "found the disk full", unit: "refused",
+		calls: "writes and new files", is: "found the disk full", unit: "refused", fatal: true,
 		of:    func(c lossyfs.Counts) int { return c.Writes + c.Creates },
 		bites: func(c lossyfs.Counts) int { return c.NoSpace },
 	}, argShare)

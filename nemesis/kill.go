@@ -119,7 +119,7 @@ func startNode(ctx context.Context, c Cluster, node string) (time.Duration, erro
 	if !c.Board().Damaged(node) || err != nil && !errors.Is(err, ErrEndedAtOnce) {
 		return took, err
 	}
-	if err != nil || ends(ctx, c, node) {
+	if err != nil || ends(ctx, c, node, refuseTime) {
 		c.Board().KeepDown(node, refuses)
 	}
 	return took, nil

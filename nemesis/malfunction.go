@@ -36,6 +36,7 @@ type symptom struct {
 	calls string                   // that it concerns: "fsyncs"
 	is    string                   // what becomes of them: "failed with EIO"
 	unit  string                   // name of the measure
+	fatal bool                     // a node may end of it
 	of    func(lossyfs.Counts) int // calls made
 	bites func(lossyfs.Counts) int // of these, those that were hit
 }
@@ -161,12 +162,16 @@ func (f *malfunction) Heal(ctx context.Context, c Cluster) (history.Evidence, er
 	}
 	e.Applied = time.Since(start)
 	f.count(&e)
-	f.hit = nil
 	revived := make([]string, len(e.Nodes))
 	err := each(len(e.Nodes), func(i int) (err error) {
+		// A node that has just met its last error may still be about to end.
+		if f.what.fatal && f.what.bites(f.hit[i].armed.Counts()) > 0 {
+			ends(ctx, c, e.Nodes[i], lastGasp)
+		}
 		revived[i], err = revive(ctx, c, e.Nodes[i], f.planned.ID)
 		return err
 	})
+	f.hit = nil
 	e.Summary = fmt.Sprintf("disk of %s is good again: %s", joined(e.Nodes), e.Summary)
 	for _, said := range slices.DeleteFunc(revived, func(s string) bool { return s == "" }) {
 		e.Summary += "; " + said
@@ -177,6 +182,9 @@ func (f *malfunction) Heal(ctx context.Context, c Cluster) (history.Evidence, er
 	}
 	return e, nil
 }
+
+// lastGasp is how long a node may take to end by itself after it has met its last error.
+const lastGasp = 300 * time.Millisecond
 
 // revive starts a node that ended by itself, and says so. One that another fault has down is left to it.
 func revive(ctx context.Context, c Cluster, node string, fault int) (string, error) {

@@ -125,6 +125,9 @@ func (a *app) carryOut(ctx context.Context, c *choice, o runOptions, tag, dir st
 		text = nemesis.Text(plan.Faults)
 	}
 	c.test.Command = commandLine(c.test, o.test.bin, planText)
+	if len(plan.Faults) > 0 {
+		c.test.Replay = replayLine(c.test, o.test.bin, filepath.Join(dir, history.RanFile))
+	}
 	if err := errors.Join(
 		history.WriteJSON(filepath.Join(dir, history.TestFile), c.test),
 		history.WriteJSON(filepath.Join(dir, history.PlanFile), plan),
@@ -190,6 +193,15 @@ func commandLine(t history.Test, bin, planText string) string {
 	if t.Plan != "" {
 		args = append(args, "--plan", planText)
 	}
+	if t.Swarm {
+		args = append(args, "--swarm")
+	}
+	if t.KeepQuorum {
+		args = append(args, "--keep-quorum")
+	}
+	if t.Liveness > 0 {
+		args = append(args, "--liveness", time.Duration(t.Liveness).String())
+	}
 	if bin != "" {
 		args = append(args, "--bin", bin)
 	}
@@ -209,6 +221,12 @@ func commandLine(t history.Test, bin, planText string) string {
 	return strings.Join(args, " ")
 }
 
+// replayLine is the command that puts in what ran, as it stands in the file ran, in place of what was planned.
+func replayLine(t history.Test, bin, ran string) string {
+	t.Nemesis, t.Swarm, t.Plan = nil, false, ran
+	return commandLine(t, bin, ran)
+}
+
 // shellQuote quotes an argument that a POSIX shell would take apart.
 func shellQuote(arg string) string {
 	plain := func(r rune) bool {
@@ -220,11 +238,11 @@ func shellQuote(arg string) string {
 	return "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
 }
 
-// kindsOf are the kinds of fault in a plan, in the order of their first.
+// kindsOf are the kinds of fault in a plan's main phase, in the order of their first.
 func kindsOf(plan history.Plan) []string {
 	var kinds []string
 	for _, f := range plan.Faults {
-		if !slices.Contains(kinds, f.Kind) {
+		if f.Phase == "" && !slices.Contains(kinds, f.Kind) {
 			kinds = append(kinds, f.Kind)
 		}
 	}
