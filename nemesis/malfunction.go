@@ -84,7 +84,8 @@ func parseChance(p history.PlannedFault) (c lossyfs.Chance, err error) {
 	return c, nil
 }
 
-// Inject puts the fault on the nodes' disks, and waits until every node has met it, at most for half of the fault's time.
+// Inject puts the fault on the nodes' disks, and waits until every node has met it, at most for half of the fault's time. It is proven if one
+// has by then: the others may make no call that it concerns, and the summary tells.
 func (f *malfunction) Inject(ctx context.Context, c Cluster, r *rand.Rand) (history.Evidence, error) {
 	nodes, err := Pick(ctx, c, f.planned.Target, r)
 	if err != nil {
@@ -113,30 +114,29 @@ func (f *malfunction) Inject(ctx context.Context, c Cluster, r *rand.Rand) (hist
 		f.hit = append(f.hit, ailing{node, armed})
 	}
 	e.Applied = time.Since(start)
-	e.Proven = f.awaitBites(ctx)
-	f.count(&e)
+	f.awaitBites(ctx)
+	e.Proven = f.count(&e) > 0
 	e.Summary = fmt.Sprintf("disk of %s is bad: %s", named(f.planned.Target, nodes), e.Summary)
 	return e, nil
 }
 
-// awaitBites waits until the disk of every node has bitten.
-func (f *malfunction) awaitBites(ctx context.Context) bool {
+// awaitBites waits until the disk of every node has bitten, at most for half of the fault's time.
+func (f *malfunction) awaitBites(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(f.planned.For)/2)
 	defer cancel()
 	for _, a := range f.hit {
 		select {
 		case <-a.armed.Bitten():
 		case <-ctx.Done():
-			return false
+			return
 		}
 	}
-	return true
 }
 
-// count writes down what the nodes have met so far.
-func (f *malfunction) count(e *history.Evidence) {
+// count writes down what the nodes have met so far, and returns how many calls were hit.
+func (f *malfunction) count(e *history.Evidence) (bites int) {
 	var said []string
-	var calls, bites int
+	calls := 0
 	var held time.Duration
 	for _, a := range f.hit {
 		counts := a.armed.Counts()
@@ -148,6 +148,7 @@ func (f *malfunction) count(e *history.Evidence) {
 		e.Measures["held_ms"] = milliseconds(held)
 	}
 	e.Summary = strings.Join(said, "; ")
+	return bites
 }
 
 // Heal takes the fault out, and starts again the nodes that ended by themselves under it.
