@@ -5,55 +5,38 @@ import (
 	"fmt"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/hashicorp/raft"
 )
 
-// A failStop decides what becomes of a node whose disk fails.
+// A failStop ends a node whose disk fails.
 //
 // After a failed fsync nobody knows what is on the disk, and asking again tells nothing: the kernel has marked
 // the pages clean, so the next fsync succeeds without them (Rebello et al., Can Applications Recover from
-// fsync Failures?, ATC 2020). So the node ends, and what it has then is read anew from the disk. Until it
-// has ended it says nothing more: the call that failed does not return as long as anybody could hear
-// of it. The library would go on, or panic.
+// fsync Failures?, ATC 2020). After a failed write, a full disk's too, it is no better: the kernel may show the new
+// content of a page to those who have mapped it although the disk has the old one. bbolt then takes a
+// transaction for committed that is not, frees what it replaced, and destroys itself with one of the
+// next (Rift found that with this very node). So the node ends at the first failure, and begins with what is
+// on the disk when it is started again.
 //
-// A full disk is another matter: nothing is written, and the log store has undone it. A leader is told, answers with
-// storage_failed and steps down; anybody else waits for space, as for a disk that hangs, since the library does not
-// survive it if its term, its vote or the rest of a log that it has shortened cannot be stored.
+// Until it has ended it says nothing more: the call that failed does not return as long as anybody could hear
+// of it. The library would go on, or panic.
 type failStop struct {
 	fail     func(error)
-	leads    func() bool
 	running  atomic.Bool   // until then, errors keep the node from starting
 	silenced chan struct{} // closed when nobody can hear of the node any more
 	failed   atomic.Bool
 }
 
-// spacePause is how long a node that has no space waits before it looks again.
-const spacePause = 50 * time.Millisecond
-
-// do carries out an access to the storage. what names it, and refusable tells whether the library can live with its failure
-// while this node leads.
-func (f *failStop) do(what string, refusable bool, access func() error) error {
-	for {
-		err := guarded(access)
-		switch {
-		case err == nil || errors.Is(err, raft.ErrLogNotFound) || !f.running.Load():
-			return err
-		case errors.Is(err, syscall.ENOSPC) && refusable && f.leads():
-			return err
-		case errors.Is(err, syscall.ENOSPC):
-			select {
-			case <-time.After(spacePause):
-				continue
-			case <-f.silenced:
-				return err
-			}
-		}
-		f.end(what, err)
-		<-f.silenced
+// do carries out an access to the storage; what names it.
+func (f *failStop) do(what string, access func() error) error {
+	err := guarded(access)
+	if err == nil || errors.Is(err, raft.ErrLogNotFound) || !f.running.Load() {
 		return err
 	}
+	f.end(what, err)
+	<-f.silenced
+	return err
 }
 
 // end has the node end, because of an access that failed.
@@ -74,17 +57,17 @@ func (s strictLogs) StoreLog(l *raft.Log) error { return s.StoreLogs([]*raft.Log
 // StoreLogs stores consecutive entries.
 func (s strictLogs) StoreLogs(logs []*raft.Log) error {
 	what := fmt.Sprintf("write the log entries %d to %d", logs[0].Index, logs[len(logs)-1].Index)
-	return s.do(what, true, func() error { return s.LogStore.StoreLogs(logs) })
+	return s.do(what, func() error { return s.LogStore.StoreLogs(logs) })
 }
 
 // DeleteRange removes the entries from min to max, both included.
 func (s strictLogs) DeleteRange(min, max uint64) error {
-	return s.do(fmt.Sprintf("remove the log entries %d to %d", min, max), false, func() error { return s.LogStore.DeleteRange(min, max) })
+	return s.do(fmt.Sprintf("remove the log entries %d to %d", min, max), func() error { return s.LogStore.DeleteRange(min, max) })
 }
 
 // GetLog reads an entry.
 func (s strictLogs) GetLog(index uint64, l *raft.Log) error {
-	return s.do(fmt.Sprintf("read the log entry %d", index), false, func() error { return s.LogStore.GetLog(index, l) })
+	return s.do(fmt.Sprintf("read the log entry %d", index), func() error { return s.LogStore.GetLog(index, l) })
 }
 
 // strictStable is a stable store under fail-stop. Only writes are: it is read when the node starts.
@@ -105,7 +88,7 @@ func (s strictStable) SetUint64(key []byte, v uint64) error {
 
 // stored hides the error of a node that nobody hears of any more: the library would panic.
 func (s strictStable) stored(key []byte, write func() error) error {
-	err := s.do(fmt.Sprintf("write the record %q", key), false, write)
+	err := s.do(fmt.Sprintf("write the record %q", key), write)
 	if s.running.Load() {
 		return nil
 	}

@@ -81,7 +81,7 @@ func Start(config Config, host Host, logger *slog.Logger) (_ *Node, err error) {
 		membership: make(chan struct{}, 1), failure: make(chan error, 1), notify: make(chan bool, 16),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
-	n.disk = &failStop{fail: n.fail, leads: n.leads.Load, silenced: make(chan struct{})}
+	n.disk = &failStop{fail: n.fail, silenced: make(chan struct{})}
 	n.machine = newMachine()
 	if err := n.plantBugs(); err != nil {
 		return nil, err

@@ -120,11 +120,12 @@ var diskScenarios = map[string]func(l *lab) (broken bool){
 		l.arm(lossyfs.Faults{NoSpace: always})
 		_, code := l.node.request("PUT", "/v1/kv/y", "new")
 		if l.bug == "" {
-			if code != "storage_failed" && code != "no_leader" { // the latter if it found out before
-				l.Errorf("a write that finds no space ends with %q", code)
+			if code == "" {
+				l.Error("a write that finds no space is acknowledged")
 			}
-			l.mend()
-			l.node.must("PUT", "/v1/kv/z", "later") // it goes on, once there is space
+			l.node.refused("no space left on device")
+			l.start()
+			l.node.refused("no space left on device")
 		}
 		l.node.kill()
 		l.mend()
@@ -215,5 +216,29 @@ func TestASnapshotThatCannotBeSynced(t *testing.T) {
 	l.powerCut()
 	if l.node.read("x") != "there" {
 		t.Error("what was stored is lost")
+	}
+}
+
+// TestADiskThatIsFullNowAndThen has every few writes find no space, again and again, and fails the power between: what was acknowledged
+// stays, and the log is never destroyed.
+func TestADiskThatIsFullNowAndThen(t *testing.T) {
+	l := newLab(t, "")
+	l.node.must("PUT", "/v1/kv/first", "there")
+	acknowledged := []string{"first"}
+	for round := range 4 {
+		l.arm(lossyfs.Faults{NoSpace: lossyfs.Chance{Share: 0.1}, Path: "raft.db", Seed: uint64(round)})
+		for i, code := 0, ""; code != "broken"; i++ {
+			key := fmt.Sprintf("k%d.%d", round, i)
+			if _, code = l.node.request("PUT", "/v1/kv/"+key, "there"); code == "" {
+				acknowledged = append(acknowledged, key)
+			}
+		}
+		l.node.refused("no space left on device")
+		l.powerCut()
+	}
+	for _, key := range acknowledged {
+		if l.node.read(key) != "there" {
+			t.Errorf("%s is lost", key)
+		}
 	}
 }

@@ -104,12 +104,13 @@ at 11s every 14s disk-error one op=fsync nth=2 for 3s
 `,
 		},
 		{
-			// What found no space is in memory until all nodes are killed.
+			// What found no space is in memory until all nodes are killed. Healthy ones have ended by themselves before.
 			Name: "ignore-enospc", Doc: "a log write that finds the disk full is taken for done",
 			Workload: "set", Checker: "set", Plan: `
 at 1s every 12s disk-slow minority mode=fsync delay=20ms for 3s
 at 5s every 12s disk-full all for 4s
 at 7s every 12s kill all for 3s
+lane late at 11s every 12s kill one for 1s
 `,
 		},
 		{
