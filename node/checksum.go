@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/hashicorp/raft"
@@ -63,6 +65,27 @@ func (s checkedLogs) GetLog(index uint64, l *raft.Log) error {
 func sumOfLog(l *raft.Log) []byte {
 	head := append(binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, l.Index), l.Term), byte(l.Type))
 	return appendSum(nil, head, l.Data)
+}
+
+// soundSnapshots does not list snapshots that are damaged: a node starts from an older one then, or from the log alone, and sends
+// no other to its followers. Each list reads every snapshot.
+type soundSnapshots struct {
+	raft.SnapshotStore
+	logger *slog.Logger
+}
+
+// List returns those that are whole, the newest first.
+func (s soundSnapshots) List() ([]*raft.SnapshotMeta, error) {
+	all, err := s.SnapshotStore.List()
+	return slices.DeleteFunc(all, func(m *raft.SnapshotMeta) bool {
+		_, content, err := s.Open(m.ID)
+		if err != nil {
+			s.logger.Error("a snapshot is damaged, and is left alone", "snapshot", m.ID, "error", err)
+			return true
+		}
+		content.Close() // it was only read
+		return false
+	}), err
 }
 
 // checkedStable keeps a checksum with every record: the term, the vote, the cluster's id.

@@ -37,8 +37,7 @@ func memoryStorage() *Storage {
 	return &Storage{Logs: store, Stable: store, Snapshots: raft.NewInmemSnapshotStore(), Close: func() error { return nil }}
 }
 
-// check reads the whole log once, and the snapshot that the node will start from, so that damage is found while it can still
-// be reported.
+// check reads the whole log and all snapshots once, so that damage is found while it can still be reported.
 func (s *Storage) check() error {
 	first, err := s.Logs.FirstIndex()
 	if err != nil {
@@ -56,11 +55,12 @@ func (s *Storage) check() error {
 			return fmt.Errorf("read log entry %d: %w", i, err)
 		}
 	}
-	return s.checkSnapshots()
+	return s.checkSnapshots(first)
 }
 
-// checkSnapshots looks for a snapshot that is whole, where there is any. The library starts from the newest such one.
-func (s *Storage) checkSnapshots() error {
+// checkSnapshots looks for a snapshot that is whole, unless there is none or the log, whose first entry is given, has
+// everything.
+func (s *Storage) checkSnapshots(first uint64) error {
 	all, err := s.Snapshots.List()
 	if err != nil {
 		return fmt.Errorf("list the snapshots: %w", err)
@@ -72,6 +72,9 @@ func (s *Storage) checkSnapshots() error {
 			return content.Close()
 		}
 		damage = append(damage, fmt.Errorf("snapshot %s: %w", m.ID, err))
+	}
+	if first == 1 {
+		return nil
 	}
 	return errors.Join(damage...)
 }

@@ -135,6 +135,7 @@ func (n *Node) openChecked(host Host) (*Storage, error) {
 	if err := s.check(); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s is damaged: %w", n.config.DataDir, err), s.Close())
 	}
+	s.Snapshots = soundSnapshots{opened.Snapshots, n.logger}
 	return s, nil
 }
 

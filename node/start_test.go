@@ -76,6 +76,7 @@ func TestDataSurvivesOnDisk(t *testing.T) {
 
 func TestDamageIsReported(t *testing.T) {
 	config := diskConfig(t)
+	config.TrailingLogs = 2 // so that a node without its snapshot has not everything
 	onDisk(t, config, func(c *testCluster) {
 		for i := range 50 {
 			c.must("n1", "PUT", fmt.Sprintf("/v1/kv/k%d", i), strings.Repeat("x", 2000))

@@ -19,11 +19,12 @@ type lab struct {
 	disk *lossyfs.FS
 	dir  string
 	bug  string
+	args []string // further ones for the node
 	node *process
 	in   *lossyfs.Armed // what is wrong with the disk; nil if nothing is
 }
 
-func newLab(t *testing.T, bug string) *lab {
+func newLab(t *testing.T, bug string, args ...string) *lab {
 	t.Helper()
 	if err := unix.Access("/dev/fuse", unix.R_OK|unix.W_OK); err != nil || os.Geteuid() != 0 {
 		if os.Getenv("RIFT_REQUIRE_DOCKER") == "1" {
@@ -31,7 +32,7 @@ func newLab(t *testing.T, bug string) *lab {
 		}
 		t.Skipf("needs root and /dev/fuse: %v", err)
 	}
-	l := &lab{T: t, dir: filepath.Join(t.TempDir(), "data"), bug: bug}
+	l := &lab{T: t, dir: filepath.Join(t.TempDir(), "data"), bug: bug, args: args}
 	backing := filepath.Join(t.TempDir(), "disk")
 	if err := errors.Join(os.Mkdir(l.dir, 0o755), os.Mkdir(backing, 0o755)); err != nil {
 		t.Fatal(err)
@@ -52,11 +53,11 @@ func newLab(t *testing.T, bug string) *lab {
 
 func (l *lab) start() {
 	l.Helper()
-	args := []string{"-id", "n1", "-trailing-logs", "1", filepath.Join(l.dir, "n1")}
+	args := append([]string{"-id", "n1"}, l.args...)
 	if l.bug != "" {
-		args = append([]string{"-bug", l.bug}, args...)
+		args = append(args, "-bug", l.bug)
 	}
-	l.node = launch(l.T, args...)
+	l.node = launch(l.T, append(args, filepath.Join(l.dir, "n1"))...)
 }
 
 // arm has the disk do something wrong.
@@ -166,7 +167,7 @@ func TestWhatDisksMayDo(t *testing.T) {
 	for name, scenario := range diskScenarios {
 		t.Run(name+"/healthy", func(t *testing.T) {
 			t.Parallel()
-			if scenario(newLab(t, "")) {
+			if scenario(newLab(t, "", "-trailing-logs", "1")) {
 				t.Error("a healthy node breaks its promise")
 			}
 		})
@@ -174,7 +175,7 @@ func TestWhatDisksMayDo(t *testing.T) {
 			t.Parallel()
 			shown := false
 			for try := 0; !shown && try < times; try++ {
-				t.Run(fmt.Sprint(try), func(t *testing.T) { shown = scenario(newLab(t, name)) })
+				t.Run(fmt.Sprint(try), func(t *testing.T) { shown = scenario(newLab(t, name, "-trailing-logs", "1")) })
 			}
 			if !shown {
 				t.Error("the bug does not show")
@@ -203,6 +204,27 @@ func TestDisksThatFailOtherwise(t *testing.T) {
 				t.Error("what was stored before the disk failed is lost")
 			}
 		})
+	}
+}
+
+// TestADamagedSnapshotIsNotMissed starts a node from its log alone, when no snapshot is whole and the log has everything.
+func TestADamagedSnapshotIsNotMissed(t *testing.T) {
+	l := newLab(t, "")
+	l.node.must("PUT", "/v1/kv/x", "there")
+	l.node.must("POST", "/v1/snapshot", "")
+	l.node.kill()
+	if _, err := l.disk.TruncateTail("state.bin", 64, rand.New(rand.NewPCG(1, 2))); err != nil {
+		t.Fatal(err)
+	}
+	l.start()
+	if l.node.read("x") != "there" {
+		t.Error("what was stored is lost")
+	}
+	l.node.must("POST", "/v1/snapshot", "")
+	l.node.kill()
+	l.start()
+	if l.node.read("x") != "there" {
+		t.Error("what was stored is lost after another snapshot")
 	}
 }
 

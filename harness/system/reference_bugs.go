@@ -100,7 +100,7 @@ at 7s every 10s power all loss=all for 1s
 at 2s every 14s disk-error all op=fsync share=1 for 4s
 at 4s every 14s power all loss=all for 1s
 at 8s every 14s power one loss=all for 2s
-at 11s every 14s disk-error one op=fsync nth=2 for 3s
+at 11s every 14s disk-error one op=write nth=2 for 3s
 `,
 		},
 		{
@@ -114,13 +114,13 @@ lane late at 11s every 12s kill one for 1s
 `,
 		},
 		{
-			// Logs are long enough for a node that falls back on its older snapshot.
+			// Logs are long enough for a healthy node to fall back on an older snapshot, or on nothing else.
 			Name: "torn-snapshot", Doc: "a snapshot is restored whatever its checksum says",
 			Workload: "set", Checker: "set", Plan: `
 at 5s every 4s truncate one path=state.bin bytes=4096 for 1s
 at 7s every 4s bit-flip one path=state.bin for 1s
 `,
-			Options: map[string]string{"snapshot-threshold": "100"},
+			Options: map[string]string{"snapshot-threshold": "100", "trailing-logs": "1000000"},
 		},
 	}
 }
