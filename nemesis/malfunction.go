@@ -22,7 +22,7 @@ const (
 )
 
 // malfunction is a fault of disks that are in use. It is met when the node makes a call that it concerns, so its proof has to wait for that. It
-// stays on a node's disk over restarts, and leaves the board alone: a node whose disk is bad can be killed all the same.
+// stays on a node's disk over restarts, and does not take the node: one whose disk is bad can be killed all the same.
 type malfunction struct {
 	planned history.PlannedFault
 	faults  lossyfs.Faults // but for the seed
@@ -93,6 +93,9 @@ func (f *malfunction) Inject(ctx context.Context, c Cluster, r *rand.Rand) (hist
 	}
 	if len(nodes) == 0 {
 		return skipTarget(c, f.planned.Target), nil
+	}
+	if nodes, err = impair(c, nodes, f.planned.ID); err != nil {
+		return history.Evidence{}, err
 	}
 	if f.corrupt {
 		var why error
@@ -189,7 +192,11 @@ const lastGasp = 300 * time.Millisecond
 
 // revive starts a node that ended by itself, and says so. One that another fault has down is left to it.
 func revive(ctx context.Context, c Cluster, node string, fault int) (string, error) {
-	if _, up := c.Host(node); up || c.Board().Claim(node, fault, "ended by itself") != nil {
+	if _, up := c.Host(node); up {
+		return "", nil
+	}
+	// That there is no quorum is no reason to leave the node down.
+	if err := c.Board().Claim(node, fault, "ended by itself"); err != nil && !errors.Is(err, ErrQuorum) {
 		return "", nil
 	}
 	defer c.Board().Release(node, fault)

@@ -21,7 +21,8 @@ type Bug struct {
 func Bugs() []Bug {
 	return []Bug{
 		casRace, clockTTL, dirtyAbort, dirtyRead, doubleApply, forgetVote, fracturedRead, fsyncEIOContinue, ignoreENOSPC,
-		lostAck, lostUpdate, noFsync, snapshotDrop, splitClockLease, staleRead, tornSnapshot, writeSkew, zombieLeader,
+		joinWithoutCatchup, lostAck, lostUpdate, noFsync, snapshotDrop, splitClockLease, staleRead, tornSnapshot, writeSkew,
+		zombieLeader,
 	}
 }
 
@@ -35,6 +36,8 @@ func bugNames() []string {
 
 // seams are the places where bugs enter. In a healthy node all are nil.
 type seams struct {
+	// vouched tells whether a node that joins is believed to have the whole log, unseen.
+	vouched func() bool
 	// trust tells whether a linearizable read may be served from the local state, unconfirmed.
 	trust func() bool
 	// peek may know better than the state machine what a key holds.
