@@ -13,9 +13,9 @@ func (c *Cluster) Snapshot(ctx context.Context, node string) error {
 	if !ok {
 		return fmt.Errorf("ask %s for a snapshot: system %s does not say how", node, c.system.Name())
 	}
-	n, err := c.node(node)
-	if err != nil {
-		return err
+	n, known := c.node(node)
+	if !known {
+		return fmt.Errorf("node: %q given, which this cluster does not have", node)
 	}
 	return s.Snapshot(ctx, n)
 }
@@ -23,21 +23,11 @@ func (c *Cluster) Snapshot(ctx context.Context, node string) error {
 // Unfinished is where a node's unfinished snapshots are, as this machine sees them: through the node's process, whatever is mounted for it.
 func (c *Cluster) Unfinished(node string) (folder, pattern string, ok bool) {
 	s, ok := c.system.(Snapshotter)
-	n, err := c.node(node)
-	if !ok || err != nil {
+	n, known := c.node(node)
+	if !ok || !known {
 		return "", "", false
 	}
 	h, _ := c.Host(node)
 	folder, pattern = path.Split(s.Unfinished())
 	return filepath.Join(fmt.Sprintf("/proc/%d/root", h.PID), n.Data, folder), pattern, true
-}
-
-// node is the node of a name.
-func (c *Cluster) node(name string) (Node, error) {
-	for _, n := range c.nodes {
-		if n.Name == name {
-			return n, nil
-		}
-	}
-	return Node{}, fmt.Errorf("node: %q given, which this cluster does not have", name)
 }

@@ -15,14 +15,6 @@ import (
 	"rift/nemesis/netfilter"
 )
 
-// DataRoot is the folder below which runs keep their nodes' data, a folder for each tag.
-func DataRoot() string {
-	if os.Geteuid() == 0 {
-		return "/var/lib/rift"
-	}
-	return filepath.Join(os.TempDir(), fmt.Sprintf("rift-data-%d", os.Geteuid()))
-}
-
 // Sweep removes what runs that are dead have left on this machine, and says what it removed. It touches nothing that does not
 // carry the tag of a dead run. It is safe beside runs that go on.
 func Sweep(ctx context.Context) (removed []string, err error) {
@@ -44,13 +36,14 @@ func Sweep(ctx context.Context) (removed []string, err error) {
 			errs = append(errs, Forget(tag))
 		}
 	}
+	errs = append(errs, forgetUnnamed())
 	return removed, errors.Join(errs...)
 }
 
 // sweepTag removes what a dead run has left outside Docker.
 func sweepTag(ctx context.Context, tag string) (removed []string, err error) {
 	var errs []error
-	if os.Geteuid() == 0 {
+	if LocalAble() == nil { // else nothing of it can be there that this user could have made
 		removed, err = SweepLocal(ctx, tag)
 		errs = append(errs, err)
 		tables, err := sweepTables(tag)

@@ -67,18 +67,22 @@ func Able(plan []history.PlannedFault, c Cluster) error {
 }
 
 // Run carries the plan out, its lanes side by side, with times counted from now. It returns when every fault that was put in
-// has been healed, which it sees to at once when the context ends. The error is of faults that could not be
+// has been healed, which it sees to at once when the context ends, or when one could not be healed. The error is of faults that could not be
 // healed; what could not be put in stands in the evidence.
 func (r *Runner) Run(ctx context.Context, plan []history.PlannedFault) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	start := r.Record.Now()
 	names, lanes := splitLanes(plan)
 	first := r.newLanes(len(names))
 	return each(len(names), func(i int) error {
-		var errs []error
 		for _, p := range lanes[names[i]] {
-			errs = append(errs, r.carryOut(ctx, p, first-i, start))
+			if err := r.carryOut(ctx, p, first-i, start); err != nil {
+				stop()
+				return err
+			}
 		}
-		return errors.Join(errs...)
+		return nil
 	})
 }
 
@@ -145,6 +149,11 @@ func (r *Runner) putIn(ctx context.Context, p history.PlannedFault, lane int, la
 		return nil, err
 	}
 	a := &activeFault{planned: p, lane: lane, fault: fault}
+	if own, ok := fault.(Reporter); ok {
+		own.Report(func(step string, took time.Duration, e history.Evidence, err error) {
+			r.took(a, step, r.Record.Now()-took, e, err)
+		})
+	}
 	r.add(a)
 	_ = r.step(a, history.StepInject, func() (history.Evidence, error) { return r.inject(ctx, a, latest) }) // the evidence has the error
 	return a, nil

@@ -68,6 +68,15 @@ type Reapplier interface {
 	Reapply(ctx context.Context, c Cluster, node string) (history.Evidence, bool, error)
 }
 
+// Reporter is a fault that does things by itself between Inject and Heal. Report is called once, before Inject.
+type Reporter interface {
+	Report(tell Teller)
+}
+
+// Teller takes down a step that a fault has just taken by itself, and how long it took. It may be called from any goroutine, from the
+// beginning of Inject until Heal returns.
+type Teller func(step string, took time.Duration, e history.Evidence, err error)
+
 // Kind is one kind of fault.
 type Kind struct {
 	Name    string
@@ -91,6 +100,7 @@ type Kind struct {
 type Setting struct {
 	Test      history.Test
 	Abilities []string // of the system under test, beyond what every system can, such as "membership"
+	OwnDisk   bool     // the nodes' data is to lie on the machine's own disk
 }
 
 // Kinds are all kinds of fault, in the order in which they are listed.
@@ -118,6 +128,9 @@ var Kinds = []Kind{
 	diskSlowKind,
 	bitFlipKind,
 	truncateKind,
+	membershipKind,
+	transferKind,
+	leaderKillKind,
 }
 
 // Skip is the evidence of a fault that had nothing to hit.

@@ -62,8 +62,8 @@ func newRestart(p history.PlannedFault) (Fault, error) {
 const (
 	// shutDownTime bounds how long a node may take to shut down; then it is killed.
 	shutDownTime = 5 * time.Second
-	// answerTime bounds how long it may take to answer its peers again. All of it must fit into healTime.
-	answerTime = 15 * time.Second
+	// upTime bounds how long it may take to answer its peers again. All of it must fit into healTime.
+	upTime = 15 * time.Second
 )
 
 type restart struct {
@@ -202,7 +202,7 @@ func shutDown(ctx context.Context, c Cluster, h Host, signal unix.Signal) (force
 // answersPeers waits until a node answers on its peer port. It asks from inside the node's own network namespace, where no partition is.
 func answersPeers(ctx context.Context, c Cluster, node string) error {
 	const between = 10 * time.Millisecond
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	ctx, cancel := context.WithTimeout(ctx, upTime)
 	defer cancel()
 	for {
 		h, up := c.Host(node)
@@ -213,7 +213,7 @@ func answersPeers(ctx context.Context, c Cluster, node string) error {
 			return nil
 		}
 		if !rest(ctx.Done(), between) {
-			return fmt.Errorf("restart %s: it does not answer its peers on port %d after %s", node, h.Port, answerTime)
+			return fmt.Errorf("restart %s: it does not answer its peers on port %d after %s", node, h.Port, upTime)
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"testing"
-	"time"
 
 	"rift/harness/history"
 )
@@ -39,16 +38,6 @@ func TestRestartGoesRound(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// await waits for what nobody tells the test of.
-func await(t *testing.T, what string, so func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !so(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not after 30 s", what)
-		}
 	}
 }
 
