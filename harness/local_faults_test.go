@@ -3,12 +3,14 @@ package harness
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -107,6 +109,9 @@ func main() {
 		var c net.Conn
 		if c, err = l.Accept(); err == nil {
 			c.Close()
+		} else {
+			time.Sleep(10 * time.Millisecond)
+			err = nil
 		}
 	}
 	log.Fatal(err)
@@ -138,7 +143,13 @@ func checkFaultsBite(t *testing.T, hosts Hosts, tag, program string) {
 	for id, p := range []history.PlannedFault{
 		{Kind: "kill", Target: nemesis.Minority},
 		{Kind: "kill", Target: nemesis.Leader},
+		{Kind: "restart", Target: nemesis.Minority, Args: map[string]string{"signal": "term"}},
+		{Kind: "crash-loop", Target: nemesis.One, Args: map[string]string{"up": "200ms"}},
 		{Kind: "pause", Target: nemesis.Majority},
+		{Kind: "freeze", Target: nemesis.Majority},
+		{Kind: "cpu", Target: nemesis.Leader, Args: map[string]string{"share": "0.05"}},
+		{Kind: "memory", Target: nemesis.Leader, Args: map[string]string{"headroom": "32"}},
+		{Kind: "files", Target: nemesis.Leader, Args: map[string]string{"spare": "0"}},
 		{Kind: "partition", Target: nemesis.Ring},
 		{Kind: "partition", Target: nemesis.IsolateLeader},
 		{Kind: "delay", Target: nemesis.Leader, Args: map[string]string{"delay": "20ms", "jitter": "5ms"}},
@@ -150,6 +161,7 @@ func checkFaultsBite(t *testing.T, hosts Hosts, tag, program string) {
 		{Kind: "bandwidth", Target: nemesis.All, Args: map[string]string{"mbit": "10"}},
 		{Kind: "clock", Target: nemesis.Leader, Args: map[string]string{"skew": "bump", "offset": "1h"}},
 		{Kind: "clock", Target: nemesis.All, Args: map[string]string{"skew": "drift", "rate": "0.8", "clock": "both"}},
+		{Kind: "partition", Target: nemesis.LeaderMinority},
 		{Kind: "power", Target: nemesis.Minority},
 		{Kind: "disk-slow", Target: nemesis.Leader, Args: map[string]string{"mode": "stall"}},
 		{Kind: "disk-slow", Target: nemesis.All, Args: map[string]string{"delay": "20ms"}},
@@ -185,6 +197,45 @@ func checkFaultsBite(t *testing.T, hosts Hosts, tag, program string) {
 		if err != nil || !e.Proven {
 			t.Errorf("%s: heal: %+v, error %v", p, e, err)
 		}
+	}
+	checkRelaunched(t, hosts, c.nodes[4], program)
+}
+
+// checkRelaunched wipes a node, and has it started in another way. Both are refused while it runs.
+func checkRelaunched(t *testing.T, hosts Hosts, n Node, program string) {
+	t.Helper()
+	node, data := n.Name, ""
+	switch h := hosts.(type) {
+	case *Local:
+		data = filepath.Join(h.data, node)
+	case *Docker:
+		data = h.hostData(node)
+	}
+	marked := filepath.Join(data, "folder", "file")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(marked), 0o755), os.WriteFile(marked, nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	again := Launch{Program: program, Args: []string{n.Data}, Env: []string{"RELAUNCHED=yes"}}
+	if hosts.Wipe(t.Context(), node) == nil || hosts.Relaunch(t.Context(), node, again) == nil {
+		t.Error("a node that runs was wiped or relaunched")
+	}
+	before, _ := hosts.Host(node)
+	if err := errors.Join(hosts.Kill(t.Context(), node), hosts.Wipe(t.Context(), node), hosts.Relaunch(t.Context(), node, again)); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(data); err != nil || len(left) > 0 {
+		t.Errorf("after the wipe its folder holds %v, error %v", left, err)
+	}
+	if err := hosts.Start(t.Context(), node); err != nil {
+		t.Fatal(err)
+	}
+	h, up := hosts.Host(node)
+	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", h.PID))
+	if !up || h.PID == before.PID || h.IP != before.IP || !strings.Contains(string(env), "RELAUNCHED=yes") {
+		t.Errorf("before %+v, after %+v, environment %q, error %v", before, h, env, err)
+	}
+	if err := errors.Join(hosts.Kill(t.Context(), node), hosts.Start(t.Context(), node)); err != nil {
+		t.Errorf("restart what was relaunched: %v", err)
 	}
 }
 

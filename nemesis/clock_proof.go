@@ -16,7 +16,7 @@ type proof struct {
 	ended    bool   // the process ended before it could be asked
 	saw      string // in a few words
 	measures map[string]float64
-	applied  time.Duration // until the clocks were set, without the measuring
+	applied  time.Duration // until it was in force, without the measuring
 }
 
 // offsetSlack is what a measured offset may differ from the wanted beyond the error of its measurement.

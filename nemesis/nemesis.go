@@ -23,7 +23,7 @@ type Host struct {
 	Node   string
 	PID    int        // of the node's first process, in the harness's PID namespace
 	NetNS  string     // path of its network namespace: /proc/PID/ns/net
-	Cgroup string     // of the process, relative to the hierarchy's root; may be empty
+	Cgroup string     // its control group, below the root of every hierarchy: "/docker/0123"; empty if it has none of its own
 	IP     netip.Addr // the same over restarts
 	Port   uint16     // a TCP port on which it answers its peers, for probes
 }
@@ -100,12 +100,17 @@ type Kind struct {
 type Setting struct {
 	Test      history.Test
 	Abilities []string // of the system under test, beyond what every system can, such as "membership"
+	OwnDisk   bool     // the nodes' data is to lie on the machine's own disk
 }
 
 // Kinds are all kinds of fault, in the order in which they are listed.
 var Kinds = []Kind{
 	killKind,
+	restartKind,
+	crashLoopKind,
+	killSnapshotKind,
 	pauseKind,
+	freezeKind,
 	partitionKind,
 	delayKind,
 	lossKind,
@@ -114,12 +119,18 @@ var Kinds = []Kind{
 	corruptKind,
 	bandwidthKind,
 	clockKind,
+	cpuKind,
+	memoryKind,
+	filesKind,
 	powerKind,
 	diskErrorKind,
 	diskFullKind,
 	diskSlowKind,
 	bitFlipKind,
 	truncateKind,
+	membershipKind,
+	transferKind,
+	leaderKillKind,
 }
 
 // Skip is the evidence of a fault that had nothing to hit.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -18,7 +19,8 @@ import (
 	"rift/nemesis/vdso"
 )
 
-// idleProgram makes this test binary idle, with a child that idles too, until its standard input ends.
+// idleProgram makes this test binary idle, with a child that idles too, until its standard input ends. It accepts connections and
+// keeps them.
 const idleProgram = "RIFT_TEST_IDLE"
 
 func TestMain(m *testing.M) {
@@ -49,7 +51,13 @@ func idle() {
 			fmt.Println(err)
 			os.Exit(1)
 		}
-		fmt.Println("ready")
+		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		go keepConnections(l)
+		fmt.Println("ready", l.Addr().(*net.TCPAddr).Port)
 	}
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }
@@ -81,13 +89,30 @@ func tellTime() {
 	}
 }
 
+// keepConnections accepts until the program ends, also when it has no descriptor for a while. What it accepts stays open as long as
+// the other side keeps it.
+func keepConnections(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			time.Sleep(5 * time.Millisecond)
+			continue
+		}
+		go func() {
+			_, _ = io.Copy(io.Discard, c)
+			c.Close()
+		}()
+	}
+}
+
 // processCluster is a cluster of idle child processes of the test.
 type processCluster struct {
 	t       testing.TB
 	leader  string
-	program string // which of the test's programs the nodes are: "parent" or "clock"
 	board   Board
-	env     func(node string) string // that makes this test binary be a node of another kind; nil: it is the program
+	program string                   // which of the test's programs the nodes are: "parent" or "clock"
+	env     func(node string) string // that makes this test binary be a node; nil: the program
+	groups  string                   // above the nodes' control groups; empty if they have none
 
 	mu    sync.Mutex
 	nodes map[string]*idleNode
@@ -97,6 +122,7 @@ type idleNode struct {
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
 	stdout *bufio.Reader
+	port   uint16
 }
 
 func newProcessCluster(t *testing.T, n int) *processCluster {
@@ -123,6 +149,8 @@ func newProgramCluster(t testing.TB, n int, program string) *processCluster {
 }
 
 func (c *processCluster) Nodes() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var names []string
 	for range c.nodes {
 		names = append(names, fmt.Sprintf("n%d", len(names)+1))
@@ -137,12 +165,19 @@ func (c *processCluster) Host(node string) (Host, bool) {
 	if n == nil {
 		return Host{}, false
 	}
-	p, err := openProcess(n.cmd.Process.Pid)
+	h := Host{
+		Node: node, PID: n.cmd.Process.Pid, NetNS: fmt.Sprintf("/proc/%d/ns/net", n.cmd.Process.Pid),
+		IP: netip.AddrFrom4([4]byte{127, 0, 0, 1}), Port: n.port,
+	}
+	if c.groups != "" {
+		h.Cgroup = c.groups + "/" + node
+	}
+	p, err := openProcess(h.PID)
 	if err != nil {
 		return Host{}, false
 	}
 	defer p.close()
-	return Host{Node: node, PID: p.pid}, !p.ended(context.Background(), 0)
+	return h, !p.ended(context.Background(), 0)
 }
 
 func (c *processCluster) Start(_ context.Context, node string) error {
@@ -162,20 +197,25 @@ func (c *processCluster) Start(_ context.Context, node string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	n := &idleNode{cmd, stdin, bufio.NewReader(stdout)}
-	if line, err := n.stdout.ReadString('\n'); err != nil || line != "ready\n" {
+	n := &idleNode{cmd: cmd, stdin: stdin, stdout: bufio.NewReader(stdout)}
+	line, err := n.stdout.ReadString('\n')
+	if err != nil || !strings.HasPrefix(line, "ready") {
 		stdin.Close()
 		_ = cmd.Wait()
 		return fmt.Errorf("%w: it said %q", ErrEndedAtOnce, line)
 	}
+	_, _ = fmt.Sscanf(line, "ready %d", &n.port) // not every program listens
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if old := c.nodes[node]; old != nil { // it ended by itself
 		old.stdin.Close()
 		_ = old.cmd.Wait()
 	}
 	c.nodes[node] = n
-	return nil
+	c.mu.Unlock()
+	if c.groups == "" {
+		return nil
+	}
+	return c.join(node)
 }
 
 // ask sends a line to a node's program, and returns its answer.

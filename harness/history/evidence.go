@@ -75,6 +75,9 @@ func (s ClockSample) Foretells(later ClockSample) bool {
 // Unreachable is the State of a View of a node that did not answer.
 const Unreachable = "unreachable"
 
+// NoMember is the State of a View of a spare node that is no member: nothing runs on it.
+const NoMember = "no member"
+
 // The phases that others look for by their names.
 const (
 	MainPhase     = "main"     // clients and faults side by side
