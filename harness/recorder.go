@@ -22,6 +22,7 @@ type recorder struct {
 	evidence *appender
 	views    *appender
 	phases   *appender
+	clocks   *appender
 
 	mu    sync.Mutex // orders history events: an event's index, time and place in the file agree
 	index int
@@ -36,6 +37,7 @@ func newRecorder(dir string) (*recorder, error) {
 	for name, to := range map[string]**appender{
 		history.HistoryFile: &r.history, history.EvidenceFile: &r.evidence,
 		history.ViewsFile: &r.views, history.PhasesFile: &r.phases,
+		history.ClocksFile: &r.clocks,
 	} {
 		f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_WRONLY|os.O_APPEND|os.O_EXCL, 0o644)
 		if err != nil {
@@ -73,6 +75,9 @@ func (r *recorder) View(v history.View) { r.views.record(v) }
 // Phase takes down a phase that has ended.
 func (r *recorder) Phase(p history.Phase) { r.phases.record(p) }
 
+// Clock takes down how a node's clocks stand.
+func (r *recorder) Clock(s history.ClockSample) { r.clocks.record(s) }
+
 // Err is the first error of writing.
 func (r *recorder) Err() error {
 	for _, a := range r.files() {
@@ -84,7 +89,7 @@ func (r *recorder) Err() error {
 }
 
 func (r *recorder) files() []*appender {
-	return []*appender{r.history, r.evidence, r.views, r.phases}
+	return []*appender{r.history, r.evidence, r.views, r.phases, r.clocks}
 }
 
 func (r *recorder) flush() {

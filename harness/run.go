@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"rift/harness/gen"
@@ -129,13 +131,22 @@ func (r *run) setUp(ctx context.Context) error {
 	r.driver.nodes = r.cluster.nodes
 	if err := nemesis.Able(r.Plan.Faults, r.cluster); err != nil {
 		end("failed: " + err.Error())
+		if r.Test.Swarm {
+			err = fmt.Errorf("%w; draw from other kinds with --nemesis", err)
+		}
 		return err
 	}
 	if r.Test.Subject == nil {
 		r.Test.Subject = make(map[string]string)
 	}
-	for k, v := range r.Hosts.Describe() {
-		r.Test.Subject[k] = v
+	maps.Copy(r.Test.Subject, r.Hosts.Describe())
+	if d, ok := r.System.(Describer); ok {
+		about, err := d.Describe(ctx, r.cluster.nodes[0])
+		if err != nil {
+			end("failed: " + err.Error())
+			return err
+		}
+		maps.Copy(r.Test.Subject, about)
 	}
 	end("")
 	return history.WriteJSON(filepath.Join(r.Dir, history.TestFile), r.Test)
@@ -144,14 +155,12 @@ func (r *run) setUp(ctx context.Context) error {
 // phases are what follows on the set-up.
 func (r *run) phases(ctx context.Context) error {
 	watching, stopWatching := context.WithCancel(ctx)
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		r.watcher.run(watching)
-	}()
+	var watched sync.WaitGroup
+	watched.Go(func() { r.watcher.run(watching) })
+	watched.Go(func() { watchClocks(watching, r.cluster, r.record) })
 	defer func() {
 		stopWatching()
-		<-watched
+		watched.Wait()
 	}()
 	r.cluster.onRestart(r.faults.Restarted)
 	if err := r.mainPhase(ctx); err != nil {
@@ -168,7 +177,7 @@ func (r *run) phases(ctx context.Context) error {
 	}
 	r.finalPhase(ctx)
 	stopWatching()
-	<-watched
+	watched.Wait()
 	r.lastViews(ctx)
 	return r.record.Err()
 }
@@ -276,6 +285,9 @@ func (r *run) lastViews(ctx context.Context) {
 // level says whether all nodes answer, and are at the same revision.
 func level(views []history.View) bool {
 	for _, v := range views {
+		if v.State == history.NoMember {
+			continue
+		}
 		if v.State == history.Unreachable || v.Revision != views[0].Revision {
 			return false
 		}

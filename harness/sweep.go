@@ -75,7 +75,8 @@ func sweepTables(tag string) (removed []string, err error) {
 var tagForm = regexp.MustCompile(`^` + TagPrefix + `[0-9a-f]{6}`)
 
 // deadTags finds the tags of dead runs wherever they may have left something: in their claims, in the names of
-// interfaces and namespaces, among the data folders. Claims may be lost when the machine starts anew, the others may not.
+// interfaces and namespaces, among the data folders. Claims may be lost when the machine starts anew, the others may not. Control groups go when it
+// does, and may be another container's.
 func deadTags() ([]string, error) {
 	tags, err := DeadTags()
 	if err != nil {

@@ -103,7 +103,7 @@ func (f *disturbance) Inject(ctx context.Context, c Cluster, r *rand.Rand) (hist
 	}
 	name, value, saw := f.measure(slices.Collect(maps.Values(before)))
 	e.Measures[name+"_before"] = value
-	e.Summary = fmt.Sprintf("%s %s: %s; before: %s", f.planned.Target, f.aim.what, e.Summary, saw)
+	e.Summary = fmt.Sprintf("%s: %s; before: %s", f.aim.told(f.planned.Target), e.Summary, saw)
 	return e, nil
 }
 

@@ -113,8 +113,8 @@ func (p *partition) Inject(ctx context.Context, c Cluster, r *rand.Rand) (histor
 		"cut_links": float64(len(e.Links)), "probed_links": float64(probed), "silent_links": float64(silent),
 		"other_pairs": float64(others.probed), "other_pairs_answered": float64(others.answered),
 	}
-	e.Summary = fmt.Sprintf("%s %s: %d of %d probes over cut links timed out, %d of %d other pairs answered",
-		p.planned.Target, p.cutting.what, silent, probed, others.answered, others.probed)
+	e.Summary = fmt.Sprintf("%s: %d of %d probes over cut links timed out, %d of %d other pairs answered",
+		p.cutting.told(p.planned.Target), silent, probed, others.answered, others.probed)
 	return e, nil
 }
 
@@ -135,7 +135,7 @@ func (p *partition) links(ctx context.Context, c Cluster, r *rand.Rand) (cutting
 	if nodes := namedNodes(p.planned.Target); nodes != nil {
 		return parted(c, p.planned.Kind, nodes)
 	}
-	order, err := casting(ctx, c, p.planned.Target == IsolateLeader, r)
+	order, err := casting(ctx, c, slices.Contains([]string{IsolateLeader, LeaderMinority}, p.planned.Target), r)
 	if err != nil || len(order) < 2 {
 		return cutting{}, nil, err
 	}

@@ -89,8 +89,8 @@ func TestMain(m *testing.M) {
 func checkFolder(t *testing.T, dir string) {
 	t.Helper()
 	for _, name := range []string{
-		history.TestFile, history.PlanFile, history.PlanTextFile, history.HistoryFile, history.EvidenceFile, history.ViewsFile,
-		history.PhasesFile, history.ResultsFile, history.ReportFile, history.JUnitFile, "nodes/n1.log", "nodes/n5.log",
+		history.TestFile, history.PlanFile, history.PlanTextFile, history.RanFile, history.HistoryFile, history.EvidenceFile, history.ViewsFile,
+		history.PhasesFile, history.ClocksFile, history.ResultsFile, history.ReportFile, history.JUnitFile, "nodes/n1.log", "nodes/n5.log",
 	} {
 		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v, or it is empty", name, err)

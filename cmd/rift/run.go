@@ -214,6 +214,9 @@ func commandLine(t history.Test, bin, planText string) string {
 	args = append(args, diskArgs(t)...)
 	args = append(args, "--time", time.Duration(t.Time).String(), "--op-timeout", time.Duration(t.OpTimeout).String(),
 		"--nodes", fmt.Sprint(t.Nodes), "--concurrency", fmt.Sprint(t.Concurrency), "--rate", fmt.Sprint(t.Rate))
+	if t.Spares > 0 {
+		args = append(args, "--spares", fmt.Sprint(t.Spares))
+	}
 	for _, k := range sortedKeys(t.Options) {
 		args = append(args, "--set", k+"="+t.Options[k])
 	}
