@@ -17,9 +17,10 @@ import (
 
 // The cluster on which faults are tried.
 const (
-	trialNodes = 3
-	trialFor   = 400 * time.Millisecond // how long a fault stays in; putting it in and proving it takes what it takes
-	trialTime  = time.Minute            // that one trial may take in all
+	trialNodes  = 3
+	trialSpares = 1                      // for a cluster to grow by
+	trialFor    = 400 * time.Millisecond // how long a fault stays in; putting it in and proving it takes what it takes
+	trialTime   = time.Minute            // that one trial may take in all
 )
 
 // attempt is one trial of a kind of fault.
@@ -99,7 +100,7 @@ func unmade(ctx context.Context, kinds []nemesis.Kind, err error, each func(atte
 
 // tryOn tries kinds of fault on the nodes of one system, each until it has been tried n times or is not to go on.
 func (a *app) tryOn(ctx context.Context, p trialPlace, s harness.System, kinds []nemesis.Kind, n int, goOn func(t attempt, first bool) bool) (err error) {
-	spec, done, err := a.scratch(ctx, p.cluster, s, history.Test{Nodes: trialNodes, System: s.Name(), Disk: p.disk})
+	spec, done, err := a.scratch(ctx, p.cluster, s, history.Test{Nodes: trialNodes, Spares: trialSpares, System: s.Name(), Disk: p.disk})
 	if err != nil {
 		return err
 	}
