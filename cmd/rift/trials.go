@@ -130,5 +130,5 @@ func applied(e history.Evidence) time.Duration { return cmp.Or(e.Applied, e.Took
 
 // milliseconds is a duration in a form that is easy to compare.
 func milliseconds(d time.Duration) float64 {
-	return float64(d.Round(10*time.Microsecond)) / float64(time.Millisecond)
+	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
 }
