@@ -87,29 +87,35 @@ func (k *kill) Heal(ctx context.Context, c Cluster) (history.Evidence, error) {
 		return Skip("nothing was killed"), nil
 	}
 	nodes := k.down
-	took := make([]time.Duration, len(nodes))
-	failed := make([]error, len(nodes))
-	err := each(len(nodes), func(i int) error {
-		took[i], failed[i] = startNode(ctx, c, nodes[i])
-		return failed[i]
-	})
-	k.down = nil
-	for i, node := range nodes {
-		if failed[i] != nil {
-			k.down = append(k.down, node)
-			continue
-		}
-		c.Board().Release(node, k.planned.ID)
-	}
-	e := history.Evidence{Nodes: nodes, Proven: err == nil}
+	took, left, err := bringBack(c, k.planned.ID, nodes, func(node string) (time.Duration, error) { return startNode(ctx, c, node) })
+	k.down = left
+	e := history.Evidence{Nodes: nodes, Proven: err == nil, Applied: took}
 	if err != nil {
 		return e, err
 	}
-	slowest := milliseconds(slices.Max(took))
-	e.Applied = slices.Max(took)
+	slowest := milliseconds(took)
 	e.Measures = map[string]float64{"started_ms": slowest}
 	e.Summary = fmt.Sprintf("started %s; running within %.1f ms%s", joined(nodes), slowest, stayDown(c, nodes))
 	return e, nil
+}
+
+// bringBack restores nodes side by side, gives those that it could back to the board, and returns how long the slowest took, and the nodes that
+// it could not restore.
+func bringBack(c Cluster, fault int, nodes []string, restore func(node string) (time.Duration, error)) (slowest time.Duration, left []string, err error) {
+	took := make([]time.Duration, len(nodes))
+	failed := make([]error, len(nodes))
+	err = each(len(nodes), func(i int) error {
+		took[i], failed[i] = restore(nodes[i])
+		return failed[i]
+	})
+	for i, node := range nodes {
+		if failed[i] != nil {
+			left = append(left, node)
+			continue
+		}
+		c.Board().Release(node, fault)
+	}
+	return slices.Max(took), left, err
 }
 
 // ErrEndedAtOnce is the error of a node that was started, and whose process ended at once.
