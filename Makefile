@@ -18,8 +18,9 @@ BENCH_TIME   ?= 3x
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-build: ## build rift, node and clusterctl into bin/
+build: ## build rift, node (also for the simulation) and clusterctl into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./cmd/...
+	GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -o $(BIN)/node.wasm ./cmd/node
 
 test: ## run the tests with the race detector, real containers included where Docker answers
 	$(GO) test -race -timeout 20m ./...

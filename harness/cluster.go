@@ -141,7 +141,7 @@ func (c *Cluster) onRestart(f func(ctx context.Context, node string)) {
 func (c *Cluster) Leader(ctx context.Context) (string, error) {
 	const between = 50 * time.Millisecond
 	for {
-		if leader, ok := leaderOf(c.Views(ctx)); ok {
+		if leader, ok := LeaderOf(c.Views(ctx)); ok {
 			return leader, nil
 		}
 		if !pause(ctx, between) {
@@ -150,7 +150,8 @@ func (c *Cluster) Leader(ctx context.Context) (string, error) {
 	}
 }
 
-func leaderOf(views []history.View) (string, bool) {
+// LeaderOf is the node that says it leads, of several the one with the highest term; false if none does.
+func LeaderOf(views []history.View) (string, bool) {
 	var best history.View
 	for _, v := range views {
 		if v.State == StateLeader && (best.Node == "" || v.Term > best.Term) {

@@ -1,145 +1,201 @@
 package sim
 
 import (
+	"maps"
 	"math/rand/v2"
 	"path"
 	"slices"
 	"strings"
+	"time"
 )
 
-// pageSize is how much of a file a disk writes at once.
+// pageSize is how much of a file a disk writes at once, in bytes.
 const pageSize = 4096
 
-// disk is a node's files. A crash of the machine leaves what was synced, and of the rest what the seed draws. The model is that of ext4: an fsync of any file
-// also makes every earlier change of a name durable.
+// disk is a machine's files. When its power fails, what was synced stays, and of the rest what the seed draws. The model is that of package lossyfs's Ext4: an
+// fsync of any file also makes durable every change of a name that was made before.
 type disk struct {
-	root  *file
-	undo  []func() // of changes of names that are not durable, in their order
-	dirty map[*file]struct{}
-	inode uint64
+	root   *file
+	inodes uint64
+	undo   []func()           // of the changes of names that are not durable
+	dirty  map[*file]struct{} // the files whose content is not durable
 
-	full bool // every write fails for want of room
+	slow  time.Duration             // what an fsync takes longer
+	fails map[diskCall]func() errno // what calls come to while a fault is in; nil: success
 }
 
-// file is a file or a folder.
-type file struct {
-	inode uint64
-	names map[string]*file // of a folder; nil for a file
-	data  []byte
+// diskCall is a call that can fail.
+type diskCall int
 
-	durable int            // how much of it is durable, where no page stands in before
-	before  map[int][]byte // what durable pages held before they were overwritten, by number
+const (
+	callWrite diskCall = iota
+	callSync
+)
+
+// file is a file, or a folder.
+type file struct {
+	inode   uint64
+	names   map[string]*file // of a folder; nil for a file
+	data    []byte
+	durable int            // its durable length
+	before  map[int][]byte // what durable pages held that were overwritten, by number
+	given   map[int]bool   // pages that an fsync failed to write, and that were not written again: they are in before
 }
 
 func newDisk() *disk {
-	d := &disk{dirty: make(map[*file]struct{})}
-	d.root = d.make(true)
+	d := &disk{dirty: make(map[*file]struct{}), fails: make(map[diskCall]func() errno)}
+	d.root = d.newFile(true)
 	return d
 }
 
-func (d *disk) make(folder bool) *file {
-	d.inode++
-	f := &file{inode: d.inode}
+func (d *disk) newFile(folder bool) *file {
+	d.inodes++
+	f := &file{inode: d.inodes}
 	if folder {
 		f.names = make(map[string]*file)
 	}
 	return f
 }
 
-// find gives what a path names, and the folder in which it is or would be.
+// refuses says what a call comes to.
+func (d *disk) refuses(c diskCall) errno {
+	if f := d.fails[c]; f != nil {
+		return f()
+	}
+	return success
+}
+
+// find gives what a path names, nil if nothing, and the folder and the name at which it is or would be, nil if there is no such folder.
 func (d *disk) find(p string) (f, in *file, name string) {
 	f = d.root
 	for part := range strings.SplitSeq(strings.Trim(path.Clean("/"+p), "/"), "/") {
-		if part == "" {
+		switch {
+		case part == "":
 			return f, nil, ""
-		}
-		if f == nil || f.names == nil {
+		case f == nil || f.names == nil:
 			return nil, nil, ""
 		}
-		in, name = f, part
-		f = f.names[part]
+		in, name, f = f, part, f.names[part]
 	}
 	return f, in, name
 }
 
-// set changes a name; nil removes it.
+// list is a folder's names, sorted.
+func (f *file) list() []string { return slices.Sorted(maps.Keys(f.names)) }
+
+// set gives a name to a file, or with nil takes it away.
 func (d *disk) set(in *file, name string, to *file) {
-	was := in.names[name]
 	put := func(f *file) {
 		if f == nil {
 			delete(in.names, name)
-			return
+		} else {
+			in.names[name] = f
 		}
-		in.names[name] = f
 	}
+	was := in.names[name]
 	put(to)
 	d.undo = append(d.undo, func() { put(was) })
 }
 
-// write writes at an offset.
+// write writes into a file at an offset.
 func (d *disk) write(f *file, b []byte, at int) {
-	for page := at / pageSize; page*pageSize < min(f.durable, at+len(b)); page++ {
-		d.keep(f, page)
-	}
-	if grown := at + len(b); grown > len(f.data) {
-		f.data = append(f.data, make([]byte, grown-len(f.data))...)
+	f.keepAll(at/pageSize, min(f.durable, at+len(b)))
+	if more := at + len(b) - len(f.data); more > 0 {
+		f.data = append(f.data, make([]byte, more)...)
 	}
 	copy(f.data[at:], b)
+	for page := at / pageSize; page*pageSize < at+len(b); page++ {
+		delete(f.given, page)
+	}
 	d.dirty[f] = struct{}{}
 }
 
-// keep remembers what a durable page holds.
-func (d *disk) keep(f *file, page int) {
+// resize cuts a file off, or lengthens it by zeros.
+func (d *disk) resize(f *file, size int) {
+	f.keepAll(size/pageSize, f.durable)
+	if more := size - len(f.data); more > 0 {
+		f.data = append(f.data, make([]byte, more)...)
+	}
+	f.data = f.data[:size:size]
+	d.dirty[f] = struct{}{}
+}
+
+// keepAll remembers what durable pages hold, from one on to an offset.
+func (f *file) keepAll(page, to int) {
+	for ; page*pageSize < to; page++ {
+		f.keep(page)
+	}
+}
+
+func (f *file) keep(page int) {
+	if _, kept := f.before[page]; kept {
+		return
+	}
 	if f.before == nil {
 		f.before = make(map[int][]byte)
 	}
-	if _, kept := f.before[page]; !kept {
-		f.before[page] = slices.Clone(f.data[page*pageSize : min((page+1)*pageSize, f.durable)])
-	}
-}
-
-// resize cuts a file off, or lengthens it.
-func (d *disk) resize(f *file, size int) {
-	for page := size / pageSize; page*pageSize < f.durable; page++ {
-		d.keep(f, page)
-	}
-	if size <= len(f.data) {
-		f.data = f.data[:size:size]
-	} else {
-		f.data = append(f.data, make([]byte, size-len(f.data))...)
-	}
-	d.dirty[f] = struct{}{}
+	durable := min(len(f.data), f.durable)
+	f.before[page] = slices.Clone(f.data[min(page*pageSize, durable):min((page+1)*pageSize, durable)])
 }
 
 // sync makes a file durable, and all changes of names.
 func (d *disk) sync(f *file) {
-	f.durable, f.before = len(f.data), nil
-	delete(d.dirty, f)
+	f.durable = len(f.data)
+	maps.DeleteFunc(f.before, func(page int, _ []byte) bool { return !f.given[page] })
+	if len(f.before) == 0 {
+		delete(d.dirty, f)
+	}
 	d.undo = nil
 }
 
-// crash undoes what was not durable. Of what was, names go back all together, and each file keeps a part of its growth that r draws.
-func (d *disk) crash(r *rand.Rand) {
-	for i := len(d.undo) - 1; i >= 0; i-- {
-		d.undo[i]()
+// giveUp is what a failed fsync does, as Linux does it: the pages stay in memory and pass for written, but the disk has not got them. A later fsync
+// succeeds, and they are lost all the same, unless they were written again.
+func (f *file) giveUp() {
+	for page := f.durable / pageSize; page*pageSize < len(f.data); page++ {
+		f.keep(page)
+	}
+	if f.given == nil {
+		f.given = make(map[int]bool)
+	}
+	for page := range f.before {
+		f.given[page] = true
+	}
+}
+
+// powerFail undoes what was not durable, and says how many bytes that were. Names go back all together; a file that was growing keeps a part of its growth
+// that r draws.
+func (d *disk) powerFail(r *rand.Rand) (lost int) {
+	for _, undo := range slices.Backward(d.undo) {
+		undo()
 	}
 	d.undo = nil
-	files := make([]*file, 0, len(d.dirty))
+	all := make(map[uint64]*file)
 	for f := range d.dirty {
-		files = append(files, f)
+		all[f.inode] = f
 	}
-	slices.SortFunc(files, func(a, b *file) int { return int(a.inode) - int(b.inode) })
-	for _, f := range files {
-		grown := f.data[min(f.durable, len(f.data)):]
-		f.data = slices.Clone(f.data[:min(f.durable, len(f.data))])
-		f.data = append(f.data, make([]byte, f.durable-len(f.data))...)
-		for page, held := range f.before {
-			copy(f.data[page*pageSize:], held)
-		}
-		if len(grown) > 0 {
-			f.data = append(f.data, grown[:r.IntN(len(grown)+1)]...)
-		}
-		f.durable, f.before = len(f.data), nil
+	for _, inode := range slices.Sorted(maps.Keys(all)) {
+		lost += all[inode].restore(r)
 	}
 	clear(d.dirty)
+	return lost
+}
+
+// restore puts back what was durable of a file, and says how many bytes were lost.
+func (f *file) restore(r *rand.Rand) (lost int) {
+	live := f.data
+	f.data = make([]byte, f.durable)
+	copy(f.data, live)
+	for page, held := range f.before {
+		at := f.data[min(page*pageSize, f.durable):min((page+1)*pageSize, f.durable)]
+		clear(at)
+		copy(at, held)
+		lost += len(at)
+	}
+	if grown := live[min(f.durable, len(live)):]; len(grown) > 0 {
+		kept := r.IntN(len(grown) + 1)
+		f.data = append(f.data, grown[:kept]...)
+		lost += len(grown) - kept
+	}
+	f.durable, f.before, f.given = len(f.data), nil, nil
+	return lost
 }

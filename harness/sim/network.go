@@ -9,192 +9,188 @@ import (
 	"time"
 
 	"rift/harness/history"
-	guestpkg "rift/harness/sim/guest"
+	"rift/harness/sim/guest"
 )
 
-// network carries connections between hosts: nodes and clients, each with an address of its own.
+// network carries connections between hosts. It is that of TCP: what is sent on a connection arrives in order, each segment in its time, and one that is
+// lost is sent again and holds up those behind it.
 type network struct {
-	world   *world
-	hosts   map[string]*host // by IP
-	links   map[[2]string]*link
-	streams int
-}
-
-// host is who has an address.
-type host struct {
-	ip      string
-	listens map[string]bool // addresses of the form IP:port
-	deliver func(frame []byte)
-	ends    map[uint32]*stream // its ends of streams, by the number that it knows
-	next    uint32             // of streams that come in
-}
-
-// link is one direction between two hosts.
-type link struct {
-	random *rand.Rand
-	least  time.Duration // latency
-	spread time.Duration // what is added at most
-	loss   float64       // share of segments that are sent again
-	cut    bool
-}
-
-// retransmit is after how long a segment is sent again; then twice that, and so on.
-const retransmit = 200 * time.Millisecond
-
-// longest is the longest time between two tries.
-const longest = 2 * time.Second
-
-// stream is one direction of a connection: bytes arrive in order, each at its time.
-type stream struct {
-	from, to *host
-	fromID   uint32
-	toID     uint32
-	link     *link
-	last     time.Duration // when the latest segment arrives
-	gone     bool
-	back     *stream
-	queue    []*segment // that are under way, in order
+	world *world
+	hosts map[string]*host // by IP
+	links map[[2]string]*link
 }
 
 func newNetwork(w *world) *network {
 	return &network{world: w, hosts: make(map[string]*host), links: make(map[[2]string]*link)}
 }
 
-func (n *network) link(from, to string) *link {
-	key := [2]string{from, to}
-	l := n.links[key]
-	if l == nil {
-		r := history.Rand(n.world.seed, fmt.Sprintf("sim/link/%s/%s", from, to))
-		l = &link{random: r, least: 200 * time.Microsecond, spread: 800 * time.Microsecond}
-		n.links[key] = l
-	}
-	return l
+// host is who has an address: a machine, or a client.
+type host struct {
+	net     *network
+	ip      string
+	deliver func(frame []byte) // nil while nobody is there
+	listens map[string]bool    // addresses of the form IP:port
+	ends    map[uint32]*end    // its ends of connections, by the numbers that it knows
+	last    uint32             // the number of the last connection that came in
 }
 
-func (n *network) join(ip string, deliver func(frame []byte)) *host {
-	h := &host{ip: ip, listens: make(map[string]bool), deliver: deliver, ends: make(map[uint32]*stream), next: 1 << 31}
+// incoming are the numbers of connections that come in; those that a host dials are below.
+const incoming = 1 << 31
+
+// join gives a host its address.
+func (n *network) join(ip string) *host {
+	h := &host{net: n, ip: ip, ends: make(map[uint32]*end)}
 	n.hosts[ip] = h
 	return h
 }
 
-// attempt gets a segment over a link, at the first try or a later one.
-func (n *network) attempt(s *stream, wait time.Duration, arrive func()) {
-	l := s.link
-	if l.cut || l.random.Float64() < l.loss {
-		n.world.after(wait, func() {
-			if !s.gone {
-				n.attempt(s, min(2*wait, longest), arrive)
-			}
-		})
-		return
-	}
-	at := n.world.now + l.least + time.Duration(l.random.Int64N(int64(l.spread)+1))
-	n.world.at(at, arrive)
+// attach makes somebody answer at a host.
+func (h *host) attach(deliver func(frame []byte)) {
+	h.deliver, h.listens = deliver, make(map[string]bool)
 }
 
-// pipe orders segments: one that was lost holds up those behind it.
+// detach ends all that a host had, as a kernel does for a process that has ended: its peers are told, if they can be reached.
+func (h *host) detach() {
+	h.deliver, h.listens = nil, nil
+	for _, id := range slices.Sorted(maps.Keys(h.ends)) {
+		h.ends[id].send(guest.FrameReset, nil)
+	}
+	clear(h.ends)
+}
+
+// end is one host's end of a connection, and what it sends on it.
+type end struct {
+	host     *host
+	id       uint32 // by which its host knows it
+	peer     *end   // nil until the other host has taken the connection
+	link     *link
+	underway []*segment // in the order in which they were sent
+}
+
+// segment is what was sent at once.
 type segment struct {
+	kind    byte
+	payload []byte
 	arrived bool
-	frame   []byte
-	last    bool
-}
-
-// send sends on a stream.
-func (n *network) send(s *stream, kind byte, payload []byte) {
-	if s.gone {
-		return
-	}
-	seg := &segment{frame: guestpkg.AppendFrame(nil, kind, s.toID, payload), last: kind != guestpkg.FrameData}
-	q := &s.queue
-	*q = append(*q, seg)
-	n.attempt(s, retransmit, func() {
-		seg.arrived = true
-		for len(*q) > 0 && (*q)[0].arrived {
-			first := (*q)[0]
-			*q = (*q)[1:]
-			if s.to.ends[s.toID] == nil {
-				continue
-			}
-			s.to.deliver(first.frame)
-		}
-	})
-}
-
-func ipOf(address string) string {
-	ip, _, _ := strings.Cut(address, ":")
-	return ip
 }
 
 // take carries out what a host sends.
-func (n *network) take(h *host, kind byte, id uint32, payload []byte) {
-	switch kind {
-	case guestpkg.FrameListen:
+func (h *host) take(kind byte, id uint32, payload []byte) {
+	switch e := h.ends[id]; {
+	case kind == guest.FrameListen:
 		h.listens[string(payload)] = true
-	case guestpkg.FrameDial:
-		n.dial(h, id, string(payload))
-	case guestpkg.FrameData, guestpkg.FrameEnd, guestpkg.FrameReset:
-		s := h.ends[id]
-		if s == nil {
-			return
-		}
-		n.send(s, kind, payload)
-		if kind != guestpkg.FrameData {
+	case kind == guest.FrameDial:
+		h.dial(id, string(payload))
+	case e == nil:
+	default:
+		e.send(kind, payload)
+		if kind != guest.FrameData {
 			delete(h.ends, id)
 		}
 	}
 }
 
-// dial makes a connection, if somebody listens.
-func (n *network) dial(h *host, id uint32, to string) {
-	out := &stream{from: h, fromID: id, link: n.link(h.ip, ipOf(to))}
-	h.ends[id] = out
-	n.attempt(out, retransmit, func() {
-		peer := n.hosts[ipOf(to)]
-		if h.ends[id] != out {
-			return
+// send sends on a connection. What is sent before the other host has taken the connection would be sent to nobody.
+func (e *end) send(kind byte, payload []byte) {
+	if e.peer == nil {
+		return
+	}
+	s := &segment{kind: kind, payload: payload}
+	e.underway = append(e.underway, s)
+	e.link.carry(len(payload), func() {
+		s.arrived = true
+		for len(e.underway) > 0 && e.underway[0].arrived {
+			first := e.underway[0]
+			e.underway = e.underway[1:]
+			e.peer.receive(first)
 		}
-		reply := &stream{link: n.link(ipOf(to), h.ip)}
-		if peer == nil || !peer.listens[to] {
-			n.attempt(reply, retransmit, func() {
-				if h.ends[id] == out {
-					delete(h.ends, id)
-					h.deliver(guestpkg.AppendFrame(nil, guestpkg.FrameRefused, id, nil))
-				}
-			})
-			return
+	})
+}
+
+// receive hands a segment to the host, unless it has closed its end.
+func (e *end) receive(s *segment) {
+	if e.host.ends[e.id] != e || e.host.deliver == nil {
+		return
+	}
+	if s.kind == guest.FrameReset {
+		delete(e.host.ends, e.id)
+	}
+	e.host.deliver(guest.AppendFrame(nil, s.kind, e.id, s.payload))
+}
+
+// dial asks for a connection. The answer comes after one way there and one back; where nobody is, nothing but a refusal comes.
+func (h *host) dial(id uint32, to string) {
+	ip, _, _ := strings.Cut(to, ":")
+	near := &end{host: h, id: id, link: h.net.link(h.ip, ip)}
+	h.ends[id] = near
+	back := h.net.link(ip, h.ip)
+	here := fmt.Sprintf("%s:%d", h.ip, 32768+id%28232)
+	near.link.carry(0, func() {
+		peer := h.net.hosts[ip]
+		answer, says := byte(guest.FrameRefused), ""
+		if peer != nil && peer.listens[to] && h.ends[id] == near {
+			peer.last++
+			far := &end{host: peer, id: incoming + peer.last, peer: near, link: back}
+			peer.ends[far.id], near.peer = far, far
+			peer.deliver(guest.AppendFrame(nil, guest.FrameAccept, far.id, []byte(to+" "+here)))
+			answer, says = guest.FrameOpen, here
 		}
-		peer.next++
-		out.to, out.toID = peer, peer.next
-		back := &stream{from: peer, fromID: peer.next, to: h, toID: id, link: reply.link, back: out}
-		out.back = back
-		peer.ends[peer.next] = back
-		peer.deliver(guestpkg.AppendFrame(nil, guestpkg.FrameAccept, peer.next, fmt.Appendf(nil, "%s %s:%d", to, h.ip, 40000+id%20000)))
-		n.attempt(back, retransmit, func() {
-			if h.ends[id] == out {
-				h.deliver(guestpkg.AppendFrame(nil, guestpkg.FrameOpen, id, fmt.Appendf(nil, "%s:%d", h.ip, 40000+id%20000)))
+		back.carry(0, func() {
+			if h.ends[id] != near || h.deliver == nil {
+				return
 			}
+			if answer == guest.FrameRefused {
+				delete(h.ends, id)
+			}
+			h.deliver(guest.AppendFrame(nil, answer, id, []byte(says)))
 		})
 	})
 }
 
-// ended resets the connections of a guest that has ended.
-func (n *network) ended(g *guest) {
-	h := n.hosts[g.ip()]
-	if h == nil {
-		return
-	}
-	for _, s := range sortedEnds(h) {
-		if s.to != nil {
-			n.send(s, guestpkg.FrameReset, nil)
-		}
-	}
-	delete(n.hosts, g.ip())
+// link is one direction between two hosts.
+type link struct {
+	world    *world
+	random   *rand.Rand
+	latency  time.Duration // at least
+	spread   time.Duration // added at most
+	troubles []trouble     // in the order in which they came
 }
 
-func sortedEnds(h *host) []*stream {
-	var all []*stream
-	for _, id := range slices.Sorted(maps.Keys(h.ends)) {
-		all = append(all, h.ends[id])
+// trouble is what a fault does to the segments of a link: it says how much later each arrives, or that it is lost.
+type trouble interface {
+	meet(r *rand.Rand, now time.Duration, bytes int) (later time.Duration, lost bool)
+}
+
+// The time after which a segment that was lost is sent again: the first, which doubles, and the longest.
+const (
+	resendFirst   = 200 * time.Millisecond
+	resendLongest = 2 * time.Second
+)
+
+// link gives the link between two hosts, which are named by their addresses. The seed says how long its latencies are.
+func (n *network) link(from, to string) *link {
+	key := [2]string{from, to}
+	if l := n.links[key]; l != nil {
+		return l
 	}
-	return all
+	r := history.Rand(n.world.seed, "sim/link/"+from+">"+to)
+	l := &link{world: n.world, random: r, latency: 150 * time.Microsecond, spread: time.Duration(100+r.IntN(900)) * time.Microsecond}
+	n.links[key] = l
+	return l
+}
+
+// carry gets a segment over a link, at the first try or at a later one.
+func (l *link) carry(bytes int, arrive func()) { l.try(bytes, resendFirst, arrive) }
+
+func (l *link) try(bytes int, again time.Duration, arrive func()) {
+	takes, lost := l.latency+time.Duration(l.random.Int64N(int64(l.spread))), false
+	for _, t := range l.troubles {
+		later, gone := t.meet(l.random, l.world.now, bytes)
+		takes, lost = takes+later, lost || gone
+	}
+	if lost {
+		l.world.after(again, func() { l.try(bytes, min(2*again, resendLongest), arrive) })
+		return
+	}
+	l.world.after(takes, arrive)
 }

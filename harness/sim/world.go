@@ -1,4 +1,3 @@
-// Package sim is a world in which a cluster runs from one integer.
 package sim
 
 import (
@@ -12,43 +11,66 @@ import (
 	"rift/harness/history"
 )
 
-// world is virtual time, and everything that happens in it. One goroutine at a time runs in it.
+// world is virtual time, and what is going to happen in it. One goroutine at a time runs in it.
 type world struct {
-	ctx     context.Context
-	seed    int64
-	now     time.Duration
-	agenda  agenda
-	planned uint64
-	ties    *rand.Rand
-
-	program *Program
-	guests  map[string]*guest
-	order   []*guest
-	net     *network
-	trace   func(format string, args ...any)
+	ctx    context.Context
+	seed   int64
+	now    time.Duration // since the beginning
+	agenda agenda
+	count  uint64     // of events that were planned
+	ties   *rand.Rand // draws the order of events of the same instant
+	net    *network
+	broken error // what went wrong with the world itself
 }
 
-func newWorld(ctx context.Context, seed int64, p *Program) *world {
-	w := &world{ctx: ctx, seed: seed, ties: history.Rand(seed, "sim/ties"), program: p, guests: make(map[string]*guest)}
+// newWorld makes a world at its beginning. The context is looked at between events.
+func newWorld(ctx context.Context, seed int64) *world {
+	w := &world{ctx: ctx, seed: seed, ties: history.Rand(seed, "sim/ties")}
 	w.net = newNetwork(w)
 	return w
 }
 
-// errStuck is the error of a world in which nothing is going to happen.
-var errStuck = errors.New("nothing is going to happen any more")
+// event is something that happens at a virtual time.
+type event struct {
+	at   time.Duration
+	turn uint64 // drawn: events of the same instant come by it
+	seq  uint64 // of two with the same turn, the one that was planned first
+	do   func() // nil once it was called off
+}
+
+// at plans something; what lies in the past happens next.
+func (w *world) at(t time.Duration, do func()) *event {
+	w.count++
+	e := &event{at: max(t, w.now), turn: w.ties.Uint64(), seq: w.count, do: do}
+	heap.Push(&w.agenda, e)
+	return e
+}
+
+// after plans something.
+func (w *world) after(d time.Duration, do func()) *event { return w.at(w.now+d, do) }
+
+// off calls an event off; nil and what has happened do no harm.
+func (e *event) off() {
+	if e != nil {
+		e.do = nil
+	}
+}
+
+// errStill is the error of a world in which nothing is going to happen any more.
+var errStill = errors.New("nothing is going to happen any more")
 
 // until lets the world go on until something is so.
 func (w *world) until(so func() bool) error {
 	for !so() {
-		if err := w.ctx.Err(); err != nil {
+		if err := errors.Join(w.ctx.Err(), w.broken); err != nil {
 			return err
 		}
 		if len(w.agenda) == 0 {
-			return fmt.Errorf("at %s: %w", w.now, errStuck)
+			return fmt.Errorf("%s after the beginning: %w", w.now, errStill)
 		}
 		e := heap.Pop(&w.agenda).(*event)
 		if e.do == nil {
-			continue // it was called off
+			continue
 		}
 		w.now = e.at
 		e.do()
@@ -56,9 +78,39 @@ func (w *world) until(so func() bool) error {
 	return nil
 }
 
-// pass lets some time pass.
+// pass lets time pass.
 func (w *world) pass(d time.Duration) error {
 	over := false
 	w.after(d, func() { over = true })
 	return w.until(func() bool { return over })
+}
+
+// agenda is a heap of events, the next one first.
+type agenda []*event
+
+func (a agenda) Len() int { return len(a) }
+
+func (a agenda) Less(i, j int) bool {
+	x, y := a[i], a[j]
+	switch {
+	case x.at != y.at:
+		return x.at < y.at
+	case x.turn != y.turn:
+		return x.turn < y.turn
+	}
+	return x.seq < y.seq
+}
+
+func (a agenda) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
+
+// Push appends an event.
+func (a *agenda) Push(x any) { *a = append(*a, x.(*event)) }
+
+// Pop takes the last event off.
+func (a *agenda) Pop() any {
+	last := len(*a) - 1
+	e := (*a)[last]
+	(*a)[last] = nil
+	*a = (*a)[:last]
+	return e
 }

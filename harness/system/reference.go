@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,6 +26,8 @@ const (
 // Reference is Rift's own replicated key-value store, package node.
 type Reference struct {
 	Bin string // the node's program; empty: "node" beside rift's own program
+	// Transport carries the requests of clients to a node; nil: HTTP over TCP.
+	Transport func(n harness.Node) http.RoundTripper
 }
 
 // Name is "node".
@@ -94,7 +97,7 @@ func option(t history.Test, name, otherwise string) string {
 func (s Reference) Form(ctx context.Context, all []harness.Node) error {
 	const between = 100 * time.Millisecond
 	for {
-		missing := s.missing(ctx, all)
+		missing := s.Missing(ctx, all)
 		if missing == "" {
 			return nil
 		}
@@ -106,8 +109,8 @@ func (s Reference) Form(ctx context.Context, all []harness.Node) error {
 	}
 }
 
-// missing says what keeps the nodes from being one cluster that serves; empty if nothing does.
-func (s Reference) missing(ctx context.Context, all []harness.Node) string {
+// Missing says what keeps the nodes from being one cluster that serves; empty if nothing does.
+func (s Reference) Missing(ctx context.Context, all []harness.Node) string {
 	leader := ""
 	for _, n := range all {
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
@@ -124,7 +127,7 @@ func (s Reference) missing(ctx context.Context, all []harness.Node) string {
 			return fmt.Sprintf("%s knows %d voters of %d", n.Name, len(v.Voters), len(all))
 		}
 		leader = v.Leader
-		c := newReferenceClient(n, history.Test{})
+		c := s.client(n, history.Test{})
 		defer c.Close()
 		if _, err := c.read(ctx, "rift-form"); err != nil {
 			return fmt.Sprintf("%s does not serve: %v", n.Name, err)
@@ -132,3 +135,12 @@ func (s Reference) missing(ctx context.Context, all []harness.Node) string {
 	}
 	return ""
 }
+
+// Over is the same system with the requests of its clients carried by what a function gives for each node.
+func (s Reference) Over(transport func(n harness.Node) http.RoundTripper) harness.Simulated {
+	s.Transport = transport
+	return s
+}
+
+// ClientPort is where nodes serve clients.
+func (Reference) ClientPort() uint16 { return referenceHTTP }

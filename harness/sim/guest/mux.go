@@ -359,3 +359,8 @@ func (c *conn) SetReadDeadline(t time.Time) error { return c.SetDeadline(t) }
 
 // SetWriteDeadline does nothing: writes never wait.
 func (c *conn) SetWriteDeadline(time.Time) error { return nil }
+
+// ParseFrame takes one whole frame apart.
+func ParseFrame(frame []byte) (kind byte, conn uint32, payload []byte) {
+	return frame[4], binary.LittleEndian.Uint32(frame[5:]), frame[FrameHeader:]
+}
