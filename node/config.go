@@ -109,7 +109,7 @@ func (c *Config) raftConfig(logger raftLogger, notify chan<- bool) *raft.Config 
 	r.ElectionTimeout = c.ElectionTimeout
 	r.LeaderLeaseTimeout = c.LeaseTimeout
 	// Followers learn what is committed with the next message; when writes pause, that is this much later.
-	r.CommitTimeout = max(c.HeartbeatTimeout/50, time.Millisecond)
+	r.CommitTimeout = max(c.HeartbeatTimeout/10, time.Millisecond)
 	r.MaxAppendEntries = 512
 	r.SnapshotThreshold = c.SnapshotThreshold
 	r.SnapshotInterval = c.SnapshotInterval

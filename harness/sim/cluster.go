@@ -40,7 +40,7 @@ func newCluster(w *world, s harness.Simulated, t history.Test, p *Program, log f
 		c.nodes = append(c.nodes, n)
 		c.machines[n.Name] = &machine{
 			world: w, program: p, name: n.Name, output: log(n.Name), disk: newDisk(), clock: newClock(w), host: w.net.join(ip.String()),
-			env: []string{"GOGC=400", "GOMEMLIMIT=256MiB"},
+			env: []string{"GOGC=400", "GOMEMLIMIT=1GiB"},
 		}
 	}
 	for _, n := range c.nodes {
