@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -13,18 +14,24 @@ import (
 
 // What Evidence asks for if nothing else is given.
 const (
-	DefaultLeastOperations = 100 // operations that succeeded in the whole run
-	DefaultLeastUnderFault = 20  // of these, while a fault was on
+	DefaultLeastOperations = 100             // operations that succeeded in the whole run
+	DefaultLeastUnderFault = 20              // of these, while a fault was on
+	DefaultLongUnderKind   = 5 * time.Second // of a kind's faults in all, after which something must have succeeded
 )
 
 // Evidence tells whether the run put the system to the test: every planned kind of fault was proven to bite at least once,
 // faults were taken out again, every phase went as planned, no record is missing, and enough operations succeeded, also while faults were on. A run that falls short
 // proves nothing about the system, so the verdict is unknown; it is never invalid.
+//
+// A kind of fault under which clients tried and nothing succeeded is said in the table. The run falls short for it if the kind was on for long
+// and its faults always left a majority alone, so that there was something to be seen; that of a majority is missed, nobody can help.
+// Faults of the liveness phase stand in rows of their own, and what succeeded under them counts for the liveness checker alone.
 type Evidence struct {
 	Plan            history.Plan
 	Evidence        []history.Evidence
 	Phases          []history.Phase
 	Problems        []string // what is missing of the run's records, in sentences
+	Nodes           int      // of the cluster; 0: not known
 	LeastOperations int      // 0: DefaultLeastOperations
 	LeastUnderFault int      // 0: DefaultLeastUnderFault
 }
@@ -34,7 +41,10 @@ type biting struct {
 	kind                             string
 	planned, proven, skipped, failed int
 	on                               []interval
+	most                             int    // nodes that one of them hit
+	tried, ok                        int    // operations that were invoked, and that succeeded, while one was on
 	why                              string // the last reason why one did not bite
+	apart                            bool   // in a phase other than the main one
 }
 
 // interval is a time in which a fault was on.
@@ -43,29 +53,32 @@ type interval struct{ from, to time.Duration }
 // Check implements Checker.
 func (e Evidence) Check(_ context.Context, h history.History) Result {
 	r := Result{Checker: "evidence", Counts: map[string]int{}, Table: &Table{
-		Columns: []string{"fault", "planned", "proven", "skipped", "failed", "time on", "operations that succeeded meanwhile"},
+		Columns: []string{"fault", "planned", "proven", "skipped", "failed", "time on", "operations meanwhile", "that succeeded", "note"},
 	}}
+	least, leastUnder := cmp.Or(e.LeastOperations, DefaultLeastOperations), cmp.Or(e.LeastUnderFault, DefaultLeastUnderFault)
 	kinds, problems := e.kinds()
 	problems = append(append(problems, e.unfinished()...), e.Problems...)
 	var all []interval
 	for _, k := range kinds {
-		all = append(all, k.on...)
+		if !k.apart {
+			all = append(all, k.on...)
+		}
 		r.Counts["faults_planned"] += k.planned
 		r.Counts["faults_proven"] += k.proven
-		r.Table.Rows = append(r.Table.Rows, []string{
-			k.kind, strconv.Itoa(k.planned), strconv.Itoa(k.proven), strconv.Itoa(k.skipped),
-			strconv.Itoa(k.failed), lasting(length(k.on)), strconv.Itoa(succeeded(h, k.on)),
-		})
-		if k.proven == 0 {
+		k.tried, k.ok = events(h, history.Invoke, k.on), events(h, history.OK, k.on)
+		r.Table.Rows = append(r.Table.Rows, k.row())
+		switch {
+		case k.proven == 0:
 			problems = append(problems, k.toothless())
+		case k.silent() && k.tried >= leastUnder && e.sparedMajority(k) && length(k.on) >= DefaultLongUnderKind:
+			problems = append(problems, fmt.Sprintf("nothing succeeded while %s was on, for %s in all, though it always left a majority alone", k.kind, lasting(length(k.on))))
 		}
 	}
-	ok, under := succeeded(h, []interval{{0, history.Never}}), succeeded(h, all)
+	ok, under := events(h, history.OK, []interval{{0, history.Never}}), events(h, history.OK, all)
 	r.Counts["ok"], r.Counts["ok_under_faults"] = ok, under
-	least, leastUnder := or(e.LeastOperations, DefaultLeastOperations), or(e.LeastUnderFault, DefaultLeastUnderFault)
 	if ok < least {
 		problems = append(problems, fmt.Sprintf("only %s succeeded, where at least %d are asked for", count(ok, "operation"), least))
-	} else if len(kinds) > 0 && under < leastUnder {
+	} else if under < leastUnder && slices.ContainsFunc(kinds, func(k biting) bool { return !k.apart }) {
 		problems = append(problems, fmt.Sprintf("only %s succeeded while faults were on, where at least %d are asked for", count(under, "operation"), leastUnder))
 	}
 	if len(problems) > 0 {
@@ -96,12 +109,23 @@ func (e Evidence) unfinished() (problems []string) {
 	return problems
 }
 
-func or(given, usual int) int {
-	if given == 0 {
-		return usual
+// row is what the table says of the kind.
+func (k biting) row() []string {
+	note := ""
+	if k.silent() {
+		note = "nothing succeeded while it was on"
 	}
-	return given
+	return []string{
+		k.kind, strconv.Itoa(k.planned), strconv.Itoa(k.proven), strconv.Itoa(k.skipped), strconv.Itoa(k.failed),
+		lasting(length(k.on)), strconv.Itoa(k.tried), strconv.Itoa(k.ok), note,
+	}
 }
+
+// silent says whether clients tried while the kind was on, and nothing succeeded. The liveness checker judges that for its own phase.
+func (k biting) silent() bool { return !k.apart && k.tried > 0 && k.ok == 0 }
+
+// sparedMajority says whether every fault of the kind left a majority of the nodes alone.
+func (e Evidence) sparedMajority(k biting) bool { return k.most > 0 && k.most <= (e.Nodes-1)/2 }
 
 // kinds matches the planned faults with what was measured. The problems are faults that were still on at the end.
 func (e Evidence) kinds() (kinds []biting, problems []string) {
@@ -115,9 +139,13 @@ func (e Evidence) kinds() (kinds []biting, problems []string) {
 		end = max(end, p.End)
 	}
 	for _, planned := range e.Plan.Faults {
-		at := slices.IndexFunc(kinds, func(k biting) bool { return k.kind == planned.Kind })
+		name := planned.Kind
+		if planned.Phase != "" {
+			name += " (" + planned.Phase + ")"
+		}
+		at := slices.IndexFunc(kinds, func(k biting) bool { return k.kind == name })
 		if at < 0 {
-			at, kinds = len(kinds), append(kinds, biting{kind: planned.Kind})
+			at, kinds = len(kinds), append(kinds, biting{kind: name, apart: planned.Phase != ""})
 		}
 		k := &kinds[at]
 		k.planned++
@@ -138,6 +166,7 @@ func (k *biting) follow(steps []history.Evidence, end time.Duration) (on interva
 		switch {
 		case s.Step == history.StepInject && s.Proven:
 			k.proven++
+			k.most = max(k.most, len(s.Nodes))
 			on = interval{s.Time + s.Took, end}
 		case s.Step == history.StepInject && s.Skipped:
 			k.skipped++
@@ -184,12 +213,12 @@ func (k *biting) toothless() string {
 	return fmt.Sprintf("no %s was shown to bite, of %d planned (%s)", k.kind, k.planned, strings.TrimSuffix(k.why, "."))
 }
 
-// succeeded counts the operations that ended ok within any of the intervals.
-func succeeded(h history.History, within []interval) int {
+// events counts the clients' events of a type within any of the intervals.
+func events(h history.History, of history.Type, within []interval) int {
 	merged := merge(within)
 	n, k := 0, 0
 	for i := range h {
-		if h[i].Nemesis() || h[i].Type != history.OK {
+		if h[i].Nemesis() || h[i].Type != of {
 			continue
 		}
 		for k < len(merged) && h[i].Time > merged[k].to {

@@ -88,7 +88,70 @@ func TestEvidenceTable(t *testing.T) {
 		},
 	}
 	r := e.Check(context.Background(), steady(500))
-	if got := strings.Join(r.Table.Rows[0], " "); got != "kill 2 2 0 0 200 ms 201" {
+	if got := strings.Join(r.Table.Rows[0], " "); got != "kill 2 2 0 0 200 ms 201 201 " {
 		t.Error(got)
+	}
+}
+
+// quiet is n writes that are tried, one a millisecond, of which those in a stretch fail.
+func quiet(n, from, to int) history.History {
+	h := steady(n)
+	for i := range h {
+		if h[i].Type == history.OK && i/2 >= from && i/2 < to {
+			h[i].Type = history.Fail
+		}
+	}
+	return h
+}
+
+func TestAKindUnderWhichNothingSucceededIsSaid(t *testing.T) {
+	ms := time.Millisecond
+	h := quiet(9000, 1000, 7500) // others succeed before and after
+	for _, c := range []struct {
+		name    string
+		hit     []string
+		phase   string
+		to      time.Duration
+		verdict Verdict
+		note    string
+		summary string
+	}{
+		{"a minority for long", []string{"n1"}, "", 7000 * ms, Unknown, "nothing succeeded", "nothing succeeded while pause was on, for 6 s in all"},
+		{"a minority for a short time", []string{"n1"}, "", 3000 * ms, Valid, "nothing succeeded", ""},
+		{"a majority", []string{"n1", "n2", "n3"}, "", 7000 * ms, Valid, "nothing succeeded", ""},
+		{"links of nobody in particular", nil, "", 7000 * ms, Valid, "nothing succeeded", ""},
+		{"something succeeded in the end", []string{"n1"}, "", 7600 * ms, Valid, "", ""},
+		{"in the liveness phase", []string{"n1"}, history.LivenessPhase, 7000 * ms, Valid, "", ""},
+	} {
+		e := Evidence{
+			Nodes: 5,
+			Plan:  history.Plan{Faults: []history.PlannedFault{{ID: 1, Kind: "kill"}, {ID: 2, Kind: "pause", Phase: c.phase}}},
+			Evidence: []history.Evidence{
+				{Fault: 1, Step: history.StepInject, Time: 0, Proven: true, Nodes: []string{"n1"}},
+				{Fault: 1, Step: history.StepHeal, Time: 500 * ms, Proven: true},
+				{Fault: 2, Step: history.StepInject, Time: 1000 * ms, Proven: true, Nodes: c.hit},
+				{Fault: 2, Step: history.StepHeal, Time: c.to, Proven: true},
+			},
+		}
+		r := e.Check(context.Background(), h)
+		note := r.Table.Rows[1][8]
+		if r.Verdict != c.verdict || !strings.Contains(r.Summary, c.summary) || !strings.HasPrefix(note, c.note) || c.note == "" && note != "" {
+			t.Errorf("%s: %s: %s; row %q", c.name, r.Verdict, r.Summary, r.Table.Rows[1])
+		}
+	}
+}
+
+func TestFaultsOfTheLivenessPhaseAloneAskForNothingMeanwhile(t *testing.T) {
+	ms := time.Millisecond
+	e := Evidence{
+		Plan: history.Plan{Faults: []history.PlannedFault{{ID: 1, Kind: "kill", Phase: history.LivenessPhase}}},
+		Evidence: []history.Evidence{
+			{Fault: 1, Step: history.StepInject, Time: 600 * ms, Proven: true},
+			{Fault: 1, Step: history.StepHeal, Time: 700 * ms, Proven: true},
+		},
+	}
+	r := e.Check(context.Background(), steady(500))
+	if r.Verdict != Valid || r.Table.Rows[0][0] != "kill (liveness)" {
+		t.Errorf("%s: %s; rows %v", r.Verdict, r.Summary, r.Table.Rows)
 	}
 }

@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -56,7 +57,7 @@ func (s Sequential) Check(ctx context.Context, h history.History) Result {
 	return r
 }
 
-func (s Sequential) steps(operations int) int { return operations + or(s.Steps, DefaultOrderSteps) }
+func (s Sequential) steps(operations int) int { return operations + cmp.Or(s.Steps, DefaultOrderSteps) }
 
 // judge derives links, round by round, until they contradict each other or nothing new follows. Now and then it looks whether an order can be
 // built without much search: most histories need few rounds for that.

@@ -10,6 +10,7 @@ import (
 
 	"rift/harness/history"
 	"rift/nemesis"
+	"rift/nemesis/lossyfs"
 )
 
 // viewTimeout bounds one question to one node.
@@ -29,14 +30,19 @@ type Cluster struct {
 	restarted func(ctx context.Context, node string) // nil until faults run
 }
 
-// Up makes the hosts and starts every node, and waits until they serve.
-func (c *Cluster) Up(ctx context.Context) error {
+// NodeNames are the names of the nodes of a cluster, n1 the first.
+func NodeNames(nodes int) []string {
 	var names []string
-	for i := range c.test.Nodes {
+	for i := range nodes {
 		names = append(names, fmt.Sprintf("n%d", i+1))
 	}
+	return names
+}
+
+// Up makes the hosts and starts every node, and waits until they serve.
+func (c *Cluster) Up(ctx context.Context) error {
 	var err error
-	if c.nodes, err = c.hosts.Create(ctx, names); err != nil {
+	if c.nodes, err = c.hosts.Create(ctx, NodeNames(c.test.Nodes)); err != nil {
 		return err
 	}
 	for i := range c.nodes {
@@ -59,19 +65,48 @@ func (c *Cluster) Up(ctx context.Context) error {
 	return c.system.Form(ctx, c.nodes)
 }
 
-// Recover starts the nodes that are down, whatever brought them down, and waits until the cluster serves again.
-// It returns the nodes that it had to start.
+// Recover starts the nodes that are down, whatever brought them down, and waits until the cluster serves again. A node that refuses to start
+// on data that a fault has damaged stays down, and the others have to serve without it. It returns the nodes that it had to start.
 func (c *Cluster) Recover(ctx context.Context) (started []string, err error) {
+	if started, err = c.raise(ctx, c.Nodes()); err != nil {
+		return started, err
+	}
+	return started, c.system.Form(ctx, c.standing())
+}
+
+// standing are the nodes but for those that stay down for the rest of the run.
+func (c *Cluster) standing() []Node {
+	var nodes []Node
 	for _, n := range c.nodes {
-		if _, up := c.Host(n.Name); up {
+		if c.board.Kept(n.Name) == "" {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
+}
+
+// raise starts those of the nodes that are down and need not stay so, and returns them.
+func (c *Cluster) raise(ctx context.Context, nodes []string) (started []string, err error) {
+	for _, node := range nodes {
+		if _, up := c.Host(node); up || c.board.Kept(node) != "" {
 			continue
 		}
-		if err := c.Start(ctx, n.Name); err != nil {
+		if err := nemesis.StartAgain(ctx, c, node); err != nil {
 			return started, err
 		}
-		started = append(started, n.Name)
+		if c.board.Kept(node) == "" {
+			started = append(started, node)
+		}
 	}
-	return started, c.system.Form(ctx, c.nodes)
+	return started, nil
+}
+
+// keepQuorum has the board refuse faults that would leave no quorum. A node that ended by itself counts as gone.
+func (c *Cluster) keepQuorum() {
+	c.board.KeepQuorum(c.Nodes, func(node string) bool {
+		_, up := c.Host(node)
+		return up
+	})
 }
 
 // Nodes lists the nodes' names.
@@ -108,6 +143,14 @@ func (c *Cluster) Tag() string { return c.tag }
 
 // Board knows which nodes faults have taken.
 func (c *Cluster) Board() *nemesis.Board { return &c.board }
+
+// Disk is the lossy file system under a node's data directory; nil if the run has none there.
+func (c *Cluster) Disk(node string) *lossyfs.FS {
+	if d, ok := c.hosts.(nemesis.Disks); ok {
+		return d.Disk(node)
+	}
+	return nil
+}
 
 // Kill ends a node's processes.
 func (c *Cluster) Kill(ctx context.Context, node string) error { return c.hosts.Kill(ctx, node) }

@@ -21,6 +21,7 @@ import (
 	tcnetwork "github.com/testcontainers/testcontainers-go/network"
 
 	"rift/nemesis"
+	"rift/nemesis/lossyfs"
 )
 
 // The labels of everything that a run makes in Docker.
@@ -43,6 +44,8 @@ type Docker struct {
 	log    *slog.Logger
 	engine *dockerclient.Client
 
+	disks *disks
+
 	network *testcontainers.DockerNetwork
 	subnet  netip.Prefix
 	images  map[string]string // image -> digest
@@ -63,6 +66,7 @@ type HostsOptions struct {
 	Tag  string // names all that is made
 	Dir  string // the run's folder
 	Data string // base folder of the nodes' data directories
+	Disk DiskOptions
 	Log  *slog.Logger
 }
 
@@ -74,7 +78,7 @@ func NewDocker(ctx context.Context, o HostsOptions) (*Docker, error) {
 	}
 	tclog.SetDefault(quiet{o.Log})
 	return &Docker{
-		tag: o.Tag, dir: o.Dir, data: o.Data, log: o.Log, engine: engine,
+		tag: o.Tag, dir: o.Dir, data: o.Data, log: o.Log, engine: engine, disks: newDisks(o),
 		images: make(map[string]string), containers: make(map[string]*dockerNode),
 	}, nil
 }
@@ -111,8 +115,8 @@ func (d *Docker) Create(ctx context.Context, names []string) ([]Node, error) {
 	}
 	var nodes []Node
 	for i, name := range names {
-		if err := os.MkdirAll(d.hostData(name), 0o777); err != nil {
-			return nil, fmt.Errorf("make the data directory of %s: %w", name, err)
+		if err := d.disks.makeData(name, d.hostData(name)); err != nil {
+			return nil, err
 		}
 		node := Node{Name: name, IP: nodeAddr(d.subnet, i), Data: containerData}
 		d.containers[name] = &dockerNode{Node: node}
@@ -229,7 +233,7 @@ func (d *Docker) Start(ctx context.Context, node string) error {
 		return fmt.Errorf("start %s: %w", node, err)
 	}
 	if !seen.State.Running {
-		return fmt.Errorf("start %s: it ended at once with exit code %d; see %s", node, seen.State.ExitCode, d.logFile(node))
+		return fmt.Errorf("start %s: exit code %d: %w", node, seen.State.ExitCode, nemesis.ErrEndedAtOnce)
 	}
 	p, err := openProcess(seen.State.Pid)
 	if err != nil {
@@ -293,6 +297,9 @@ func (d *Docker) Host(node string) (nemesis.Host, bool) {
 	return n.process.host(n.Node), true
 }
 
+// Disk is the lossy file system under a node's data directory; nil if the run has none.
+func (d *Docker) Disk(node string) *lossyfs.FS { return d.disks.of(node) }
+
 // Bridge is the network's bridge; it has the tag's name.
 func (d *Docker) Bridge() string { return d.tag }
 
@@ -308,6 +315,7 @@ func (d *Docker) Describe() map[string]string {
 		about["engine"] = "Docker " + v.Version
 		about["kernel"] = v.KernelVersion
 	}
+	d.disks.describe(about)
 	for image, digest := range d.images {
 		about["image "+image] = digest
 	}
@@ -321,7 +329,7 @@ func (d *Docker) Close(ctx context.Context) error {
 	for _, n := range d.containers {
 		d.down(n)
 	}
-	return errors.Join(err, os.RemoveAll(d.data), d.engine.Close())
+	return errors.Join(err, d.disks.close(), os.RemoveAll(d.data), d.engine.Close())
 }
 
 func (d *Docker) node(name string) (*dockerNode, error) {

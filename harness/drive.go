@@ -78,7 +78,13 @@ type source struct {
 // drive carries out one phase with that many workers, and returns when the generator is done for all of
 // them, or when the context ends and what was open has been recorded as indeterminate.
 func (d *driver) drive(ctx context.Context, g gen.Generator, workers int) {
-	s := &source{g: g, workers: workers, start: d.now()}
+	d.driveSince(ctx, d.now(), g, workers)
+}
+
+// driveSince is the same for a phase whose times are counted from another moment than its beginning. It returns what is left of the
+// generator, for a phase that goes on with it.
+func (d *driver) driveSince(ctx context.Context, start time.Duration, g gen.Generator, workers int) gen.Generator {
+	s := &source{g: g, workers: workers, start: start}
 	s.ended = sync.NewCond(&s.mu)
 	stop := context.AfterFunc(ctx, func() {
 		s.mu.Lock()
@@ -92,6 +98,7 @@ func (d *driver) drive(ctx context.Context, g gen.Generator, workers int) {
 		wg.Go(func() { d.work(ctx, s, w) })
 	}
 	wg.Wait()
+	return s.g
 }
 
 // worker is one connection's state.

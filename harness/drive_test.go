@@ -205,3 +205,33 @@ func BenchmarkDriver(b *testing.B) {
 		})
 	}
 }
+
+func TestAPhaseGoesOnWithWhatAnotherLeft(t *testing.T) {
+	d := newTestDriver(func(_ context.Context, op history.Op) (json.RawMessage, error) { return op.Value, nil })
+	rec, err := newRecorder(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rec.Close()
+	var values []string
+	d.now, d.record = rec.Now, func(op history.Op) history.Op {
+		if op.Type == history.OK {
+			values = append(values, string(op.Value))
+		}
+		return rec.Append(op)
+	}
+	counting := gen.Func(func(i int) gen.Op { return gen.Op{F: "write", Value: json.RawMessage(fmt.Sprint(i))} })
+	left := d.driveSince(t.Context(), rec.Now(), gen.Limit(3, counting), 1)
+	if len(values) != 3 {
+		t.Fatalf("wrote %v", values)
+	}
+	// An operation that is due about an hour after the start is due at once in a phase that began long ago.
+	due := gen.Stagger(1, 1.0/3600, gen.Limit(1, counting))
+	d.driveSince(t.Context(), rec.Now()-1000*time.Hour, due, 1)
+	if len(values) != 4 {
+		t.Errorf("wrote %v", values)
+	}
+	if s, _ := left.Next(gen.Context{}); s.Status != gen.Done {
+		t.Errorf("of three operations that were given, %v is left", s)
+	}
+}

@@ -74,6 +74,15 @@ type Simulated interface {
 	ClientPort() uint16
 }
 
+// Abilities are what a system can beyond what every system can, for faults that need it. A system that has some implements
+// Abilities() []string.
+func Abilities(s System) []string {
+	if able, ok := s.(interface{ Abilities() []string }); ok {
+		return able.Abilities()
+	}
+	return nil
+}
+
 // Bug is a bug that can be switched on in a system, and the test that is expected to find it.
 type Bug struct {
 	Name     string

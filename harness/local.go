@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rift/nemesis"
+	"rift/nemesis/lossyfs"
 	"rift/nemesis/netspace"
 )
 
@@ -28,6 +29,7 @@ type Local struct {
 	data string // base of the nodes' data directories
 	log  *slog.Logger
 
+	disks  *disks
 	subnet netip.Prefix
 
 	mu    sync.Mutex
@@ -45,7 +47,7 @@ func NewLocal(o HostsOptions) (*Local, error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("a local cluster makes network namespaces, which needs root: run rift as root, or use Docker with --cluster docker")
 	}
-	return &Local{tag: o.Tag, dir: o.Dir, data: o.Data, log: o.Log, nodes: make(map[string]*localNode)}, nil
+	return &Local{tag: o.Tag, dir: o.Dir, data: o.Data, log: o.Log, disks: newDisks(o), nodes: make(map[string]*localNode)}, nil
 }
 
 // Kind is "local".
@@ -61,8 +63,8 @@ func (l *Local) Create(ctx context.Context, names []string) ([]Node, error) {
 	var nodes []Node
 	for i, name := range names {
 		n := Node{Name: name, IP: nodeAddr(l.subnet, i), Data: filepath.Join(l.data, name)}
-		if err := os.MkdirAll(n.Data, 0o755); err != nil {
-			return nil, fmt.Errorf("make the data directory of %s: %w", name, err)
+		if err := l.disks.makeData(name, n.Data); err != nil {
+			return nil, err
 		}
 		l.nodes[name] = &localNode{Node: n}
 		nodes = append(nodes, n)
@@ -148,6 +150,9 @@ func (l *Local) Host(node string) (nemesis.Host, bool) {
 	return nemesis.Host{Node: node, PID: n.process.pid, NetNS: netspace.Path(localName(l.tag, node)), IP: n.IP}, true
 }
 
+// Disk is the lossy file system under a node's data directory; nil if the run has none.
+func (l *Local) Disk(node string) *lossyfs.FS { return l.disks.of(node) }
+
 // Bridge has the tag's name.
 func (l *Local) Bridge() string { return l.tag }
 
@@ -161,6 +166,7 @@ func (l *Local) Describe() map[string]string {
 	if unix.Uname(&u) == nil {
 		about["kernel"] = unix.ByteSliceToString(u.Release[:])
 	}
+	l.disks.describe(about)
 	return about
 }
 
@@ -180,7 +186,7 @@ func (l *Local) Close(ctx context.Context) error {
 	for _, n := range l.nodes {
 		err = errors.Join(err, n.process.wait(ctx))
 	}
-	return errors.Join(err, os.RemoveAll(l.data))
+	return errors.Join(err, l.disks.close(), os.RemoveAll(l.data))
 }
 
 func (l *Local) node(name string) (*localNode, error) {

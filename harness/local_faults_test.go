@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 	"rift/harness/history"
 	"rift/nemesis"
+	"rift/nemesis/lossyfs"
 )
 
 // echoSystem is what faults need of a system whose nodes do nothing but listen: a port, and a leader.
@@ -29,7 +31,7 @@ func (echoSystem) View(_ context.Context, n Node) (history.View, error) {
 	return history.View{State: "follower"}, nil
 }
 
-// TestFaultsBiteOnEveryCluster puts in and heals faults of the kinds that need no more than processes and a network, on nodes that know
+// TestFaultsBiteOnEveryCluster puts in and heals faults of the kinds that need no more than processes, a network and a disk, on nodes that know
 // nothing of tests, and believes only the evidence.
 func TestFaultsBiteOnEveryCluster(t *testing.T) {
 	tag := newLocalTag(t)
@@ -75,17 +77,30 @@ func faultsOptions(t *testing.T, tag string) HostsOptions {
 	if err := os.Mkdir(filepath.Join(dir, history.NodesDir), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return HostsOptions{Tag: tag, Dir: dir, Data: filepath.Join(dir, "data"), Log: slog.New(slog.DiscardHandler)}
+	return HostsOptions{Tag: tag, Dir: dir, Data: filepath.Join(dir, "data"), Log: slog.New(slog.DiscardHandler), Disk: DiskOptions{Model: string(lossyfs.Ext4)}}
 }
 
-// buildListener builds a static program that listens, so that it runs in an image FROM scratch.
+// buildListener builds a static program that listens, and that syncs a file and reads it until that fails, so that it runs in an image FROM scratch.
 func buildListener(t *testing.T) (path string) {
 	t.Helper()
 	const source = `package main
 
-import ("log"; "net")
+import ("log"; "net"; "os"; "path/filepath"; "time")
+
+func write(dir string) {
+	f, err := os.OpenFile(filepath.Join(dir, "file"), os.O_CREATE|os.O_RDWR, 0o644)
+	for pace := time.NewTicker(5 * time.Millisecond); err == nil; <-pace.C {
+		if _, err = f.WriteAt([]byte("written"), 0); err == nil {
+			if err = f.Sync(); err == nil {
+				_, err = f.ReadAt(make([]byte, 7), 0)
+			}
+		}
+	}
+	log.Fatal(err)
+}
 
 func main() {
+	go write(os.Args[1])
 	l, err := net.Listen("tcp4", ":7000")
 	for err == nil {
 		var c net.Conn
@@ -132,8 +147,14 @@ func checkFaultsBite(t *testing.T, hosts Hosts, tag, program string) {
 		{Kind: "corrupt", Target: nemesis.Pair, Args: map[string]string{"share": "0.3", "checksum": "stale"}},
 		{Kind: "corrupt", Target: nemesis.Pair, Args: map[string]string{"share": "0.3", "checksum": "mended"}},
 		{Kind: "bandwidth", Target: nemesis.All, Args: map[string]string{"mbit": "10"}},
+		{Kind: "power", Target: nemesis.Minority},
+		{Kind: "disk-slow", Target: nemesis.Leader, Args: map[string]string{"mode": "stall"}},
+		{Kind: "disk-slow", Target: nemesis.All, Args: map[string]string{"delay": "20ms"}},
+		{Kind: "disk-error", Target: nemesis.One, Args: map[string]string{"nth": "2"}},
+		{Kind: "disk-full", Target: nemesis.Leader},
+		{Kind: "bit-flip", Target: nemesis.One},
 	} {
-		p.ID = id + 1
+		p.ID, p.For = id+1, history.Duration(20*time.Second)
 		kind, err := nemesis.Find(p.Kind)
 		if err != nil {
 			t.Fatal(err)
@@ -183,7 +204,8 @@ func startListeners(t *testing.T, hosts Hosts, tag, program string) *Cluster {
 	}
 	launches := make(map[string]Launch)
 	for _, name := range names {
-		launches[name] = Launch{Program: program}
+		data := nodes[slices.IndexFunc(nodes, func(n Node) bool { return n.Name == name })].Data
+		launches[name] = Launch{Program: program, Args: []string{data}}
 	}
 	if err := hosts.Prepare(t.Context(), launches); err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"syscall"
@@ -32,7 +33,8 @@ func startLocal(namespace string, n *localNode, logPath string, log *slog.Logger
 	}
 	defer output.Close()
 	cmd := exec.Command(n.launch.Program, n.launch.Args...)
-	cmd.Dir = n.Data
+	// Not its data directory, which may lie on a mount of this program's own: nobody answers for that between fork and exec.
+	cmd.Dir = filepath.Dir(n.Data)
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, n.launch.Env...)
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.SysProcAttr = &syscall.SysProcAttr{

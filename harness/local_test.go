@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"rift/harness/history"
+	"rift/nemesis/lossyfs"
 	"rift/nemesis/netspace"
 )
 
@@ -25,6 +27,7 @@ import (
 const (
 	echoAs      = "RIFT_TEST_ECHO"       // be a node with this name
 	crashingTag = "RIFT_TEST_CRASHING"   // be a harness with this tag that does not close its cluster
+	crashingDir = "RIFT_TEST_DIR"        // and this folder
 	echoPort    = 7000                   // on which nodes answer with their name
 	requireAll  = "RIFT_REQUIRE_DOCKER"  // "1": a machine that cannot run a test fails it
 	helperTest  = "-test.run=^TestHelp$" // makes the test binary run nothing but TestHelp
@@ -36,7 +39,7 @@ func TestHelp(t *testing.T) {
 	case os.Getenv(echoAs) != "":
 		echo(os.Getenv(echoAs))
 	case os.Getenv(crashingTag) != "":
-		l, _ := startEchoes(t, os.Getenv(crashingTag), t.TempDir(), 2)
+		l, _ := startEchoesOn(t, DiskOptions{Model: string(lossyfs.Strict)}, os.Getenv(crashingTag), os.Getenv(crashingDir), 2)
 		h, _ := l.Host("n1")
 		fmt.Println("pid", h.PID)
 		select {}
@@ -66,10 +69,15 @@ func echo(name string) {
 // startEchoes starts a local cluster of echo nodes and waits until they all listen.
 func startEchoes(t *testing.T, tag, dir string, n int) (*Local, []Node) {
 	t.Helper()
+	return startEchoesOn(t, DiskOptions{}, tag, dir, n)
+}
+
+func startEchoesOn(t *testing.T, disk DiskOptions, tag, dir string, n int) (*Local, []Node) {
+	t.Helper()
 	if err := os.MkdirAll(filepath.Join(dir, history.NodesDir), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	l, err := NewLocal(HostsOptions{Tag: tag, Dir: dir, Data: filepath.Join(dir, "data"), Log: slog.New(slog.DiscardHandler)})
+	l, err := NewLocal(HostsOptions{Tag: tag, Dir: dir, Data: filepath.Join(dir, "data"), Disk: disk, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,6 +236,9 @@ func checkNothingLeft(t *testing.T, tag string) {
 	if names, _ := filepath.Glob(netspace.Path(tag + "*")); len(names) > 0 {
 		t.Errorf("namespaces are left: %v", names)
 	}
+	if mounts, err := os.ReadFile("/proc/self/mountinfo"); err != nil || strings.Contains(string(mounts), " "+tag+" ") {
+		t.Errorf("a mount is left (error %v):\n%s", err, mounts)
+	}
 	devices, err := net.Interfaces()
 	if err != nil {
 		t.Fatal(err)
@@ -260,10 +271,11 @@ func TestSweepLocalEndsWhatRuns(t *testing.T) {
 	}
 }
 
+// TestLocalNodesDieWithTheHarness kills a harness whose nodes' data lies on disks that it serves itself.
 func TestLocalNodesDieWithTheHarness(t *testing.T) {
-	tag := newLocalTag(t)
+	tag, dir := newLocalTag(t), t.TempDir()
 	harness := exec.Command(os.Args[0], helperTest)
-	harness.Env = append(os.Environ(), crashingTag+"="+tag)
+	harness.Env = append(os.Environ(), crashingTag+"="+tag, crashingDir+"="+dir)
 	out, err := harness.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -288,6 +300,10 @@ func TestLocalNodesDieWithTheHarness(t *testing.T) {
 	defer cancel()
 	if err := node.wait(ctx); err != nil {
 		t.Errorf("a node outlived its harness: %v", err)
+	}
+	removed, err := sweepDisks(tag)
+	if want := []string{"mount " + filepath.Join(dir, "data", "n1"), "mount " + filepath.Join(dir, "data", "n2")}; err != nil || !slices.Equal(removed, want) {
+		t.Errorf("removed %q, error %v; want %q", removed, err, want)
 	}
 	if _, err := SweepLocal(t.Context(), tag); err != nil {
 		t.Error(err)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"rift/harness/gen"
@@ -55,6 +56,8 @@ type run struct {
 	faults  *nemesis.Runner
 	watcher *watcher
 	phase   phaseClock
+	loaded  time.Duration // when the main phase's load began
+	left    gen.Generator // of it, when the main phase had ended
 }
 
 // ErrNotHealed is the error of a run that stopped because a fault could not be taken out. Its history can be judged.
@@ -90,6 +93,9 @@ func Run(ctx context.Context, s Spec) (err error) {
 
 func newRun(s Spec, record *Recorder) *run {
 	c := &Cluster{hosts: s.Hosts, system: s.System, test: s.Test, tag: s.Tag, log: s.Log}
+	if s.Test.KeepQuorum {
+		c.keepQuorum()
+	}
 	return &run{
 		Spec: s, record: record, cluster: c,
 		driver: &driver{
@@ -153,6 +159,9 @@ func (r *run) phases(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if err := r.livenessPhase(ctx); err != nil {
+		return err
+	}
 	if !r.recoverPhase(ctx) {
 		return ctx.Err()
 	}
@@ -166,15 +175,16 @@ func (r *run) phases(ctx context.Context) error {
 // mainPhase drives clients and faults side by side for the test's time. It returns when both have ended and every fault is healed.
 func (r *run) mainPhase(ctx context.Context) error {
 	length := time.Duration(r.Test.Time)
-	end := r.phase.begin("main", length)
+	end := r.phase.begin(history.MainPhase, length)
 	healed := make(chan error, 1)
 	breaking, stopFaults := context.WithCancel(ctx)
 	defer stopFaults()
-	go func() { healed <- r.faults.Run(breaking, r.Plan.Faults) }()
+	go func() { healed <- r.faults.Run(breaking, inPhase(r.Plan.Faults, "")) }()
 	// What is open at the end has its own time-out; the deadline is for a generator that waits for ever.
 	driving, cancel := context.WithTimeout(ctx, length+2*time.Duration(r.Test.OpTimeout))
 	defer cancel()
-	r.driver.drive(driving, gen.Until(length, r.Main), r.Test.Concurrency)
+	r.loaded = r.record.Now()
+	r.left = gen.Rest(r.driver.driveSince(driving, r.loaded, gen.Until(length, r.Main), r.Test.Concurrency))
 	end(interruption(ctx))
 	end = r.phase.begin("heal", 0)
 	stopFaults() // what is still in is healed now
@@ -207,12 +217,20 @@ func (r *run) recoverPhase(ctx context.Context) bool {
 	case err != nil:
 		end(fmt.Sprintf("the cluster did not recover within %s of the last fault's healing: %v", quiesceTime, err))
 		return false
-	case len(started) > 0:
-		end(fmt.Sprintf("%v had ended by themselves and were started again", started))
 	default:
-		end("")
+		end(recovery(started, r.cluster.board.Taken()))
 	}
+	r.driver.nodes = r.cluster.standing()
 	return true
+}
+
+// recovery is the note on how the cluster recovered: which nodes had to be started, and what faults still have, which is the nodes that stay down.
+func recovery(started, down []string) string {
+	var notes []string
+	if len(started) > 0 {
+		notes = append(notes, fmt.Sprintf("%v had ended by themselves and were started again", started))
+	}
+	return strings.Join(append(notes, down...), "; ")
 }
 
 // finalPhase reads what must be there now. At least one worker is on every node.

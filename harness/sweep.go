@@ -26,14 +26,17 @@ func DataRoot() string {
 // Sweep removes what runs that are dead have left on this machine, and says what it removed. It touches nothing that does not
 // carry the tag of a dead run. It is safe beside runs that go on.
 func Sweep(ctx context.Context) (removed []string, err error) {
-	var errs []error
+	tags, err := deadTags()
+	errs := []error{err}
+	for _, tag := range tags { // before Docker, which stumbles over dead mounts
+		found, err := sweepDisks(tag)
+		removed, errs = append(removed, found...), append(errs, err)
+	}
 	if engine, err := DockerEngine(ctx); err == nil {
 		defer engine.Close()
 		found, err := sweepDocker(ctx, engine)
 		removed, errs = append(removed, found...), append(errs, err)
 	}
-	tags, err := deadTags()
-	errs = append(errs, err)
 	for _, tag := range tags {
 		found, err := sweepTag(ctx, tag)
 		removed, errs = append(removed, found...), append(errs, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"rift/harness/history"
@@ -39,8 +40,8 @@ func drawTarget(r *rand.Rand, allowed []string) string {
 
 // checkPlanned refuses a planned fault with a target or an argument that its kind does not have.
 func checkPlanned(p history.PlannedFault, targets, args []string) error {
-	if !slices.Contains(targets, p.Target) {
-		return UnknownError{Field: "target of " + p.Kind, Given: p.Target, Allowed: targets}
+	if err := checkTarget(p.Kind, p.Target, targets); err != nil {
+		return err
 	}
 	for name := range p.Args {
 		if !slices.Contains(args, name) {
@@ -54,17 +55,39 @@ func checkPlanned(p history.PlannedFault, targets, args []string) error {
 	return nil
 }
 
+// checkTarget refuses a target that a kind does not have. A kind that can be aimed at any one node can be aimed at nodes by their names.
+func checkTarget(kind, target string, targets []string) error {
+	if slices.Contains(targets, target) {
+		return nil
+	}
+	unknown := UnknownError{Field: "target of " + kind, Given: target, Allowed: targets}
+	if takesNames(targets) {
+		if namedNodes(target) != nil {
+			return nil
+		}
+		unknown.Or = "nodes such as n1,n3"
+	}
+	return unknown
+}
+
+func takesNames(targets []string) bool {
+	return slices.Contains(targets, One) || slices.Contains(targets, IsolateOne)
+}
+
 // takeHosts picks the nodes that a planned fault aims at, takes on the board those that no other fault has, and returns the
-// hosts of those that are up, none if there are none.
+// hosts of those that are up, sorted by node, none if there are none. Where the board keeps a quorum, it may be fewer than the target asks for.
 func takeHosts(ctx context.Context, c Cluster, p history.PlannedFault, state string, r *rand.Rand) ([]Host, error) {
 	nodes, err := Pick(ctx, c, p.Target, r)
 	if err != nil {
 		return nil, err
 	}
+	if c.Board().KeepsQuorum() { // let it not always be the last that are spared
+		r.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
+	}
 	var hosts []Host
 	for _, node := range nodes {
 		if c.Board().Claim(node, p.ID, state) != nil {
-			continue // another lane was quicker
+			continue // another lane was quicker, or a quorum needs it
 		}
 		host, up := c.Host(node)
 		if !up {
@@ -73,5 +96,6 @@ func takeHosts(ctx context.Context, c Cluster, p history.PlannedFault, state str
 		}
 		hosts = append(hosts, host)
 	}
+	slices.SortFunc(hosts, func(a, b Host) int { return strings.Compare(a.Node, b.Node) })
 	return hosts, nil
 }

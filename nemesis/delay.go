@@ -40,6 +40,9 @@ func ableToRewrite(c Cluster) error {
 // delays is the range of delays. Less is not told from a busy machine; more looks like a partition.
 var delays = span{2 * time.Millisecond, time.Second}
 
+// mildDelay is what elections are still held over: followers wait for a leader several times as long.
+const mildDelay = 50 * time.Millisecond
+
 // drawDelay draws delays over the orders of magnitude, from a few times that of one network to more than an election waits.
 func drawDelay(r *rand.Rand, allowed []string) history.PlannedFault {
 	p := drawAimed(r, allowed)
@@ -66,6 +69,7 @@ func newDelay(p history.PlannedFault) (Fault, error) {
 		bites:   func(t netspace.Trace) bool { return len(t.Arrivals) > 0 && t.Fastest() >= delay-jitter },
 		gone:    func(t netspace.Trace) bool { return len(t.Arrivals) > 0 && t.Fastest() < delay-jitter },
 		measure: oneWayTimes,
+		mild:    delay+jitter <= mildDelay,
 	}, argDelay, argJitter)
 }
 

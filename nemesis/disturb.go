@@ -30,6 +30,7 @@ type disorder struct {
 	bites   func(t netspace.Trace) bool
 	gone    func(t netspace.Trace) bool // on a link that nothing else disturbs
 	measure func(all []netspace.Trace) (name string, value float64, saw string)
+	mild    bool // links so disturbed still carry an election
 }
 
 // disturbance disturbs the packets of certain links. Each node that receives them has a filter in its own network namespace; clients are
@@ -103,16 +104,28 @@ func (f *disturbance) Inject(ctx context.Context, c Cluster, r *rand.Rand) (hist
 	return e, nil
 }
 
-// choose finds out which links are to be disturbed.
+// choose finds out which links are to be disturbed, and marks them on the board unless that is mild.
 func (f *disturbance) choose(ctx context.Context, c Cluster, r *rand.Rand) (cutting, error) {
+	aim, order, err := f.links(ctx, c, r)
+	if err != nil || f.mild {
+		return aim, err
+	}
+	return aim.within(c.Board(), f.planned.ID, order)
+}
+
+// links are those that the plan names, or that its target means, with the order of nodes that they come from.
+func (f *disturbance) links(ctx context.Context, c Cluster, r *rand.Rand) (cutting, []string, error) {
 	if f.named != nil {
-		return namedLinks(f.named), knownNodes(c, f.planned.Kind, f.named)
+		return namedLinks(f.named), nil, knownNodes(f.planned.Kind, f.named, c.Nodes())
+	}
+	if nodes := namedNodes(f.planned.Target); nodes != nil {
+		return parted(c, f.planned.Kind, nodes)
 	}
 	order, err := casting(ctx, c, f.planned.Target == Leader, r)
 	if err != nil || len(order) < 2 {
-		return cutting{}, err
+		return cutting{}, nil, err
 	}
-	return disturbedLinks(f.planned.Target, order, r), nil
+	return disturbedLinks(f.planned.Target, order, r), order, nil
 }
 
 // disturbedLinks are the links of a target between at least two nodes; the order says who plays which part.
@@ -135,9 +148,7 @@ func disturbedLinks(target string, order []string, r *rand.Rand) cutting {
 	default: // one, leader
 		a = sides(order, 1)
 	}
-	a.nodes = slices.Sorted(slices.Values(a.nodes))
-	slices.SortFunc(a.links, compareLinks)
-	return a
+	return a.sorted()
 }
 
 // receivers are the nodes at the ends of the links, sorted.

@@ -37,5 +37,6 @@ func newDuplicate(p history.PlannedFault) (Fault, error) {
 		bites:   func(t netspace.Trace) bool { return shows(t.Copies(), t.Sent, share) },
 		gone:    func(t netspace.Trace) bool { return len(t.Arrivals) > 0 && t.Copies() == 0 },
 		measure: shareOf("repeated", netspace.Trace.Copies),
+		mild:    true,
 	}, argShare)
 }

@@ -105,13 +105,34 @@ func (k *kill) Heal(ctx context.Context, c Cluster) (history.Evidence, error) {
 	}
 	slowest := milliseconds(slices.Max(took))
 	e.Measures = map[string]float64{"started_ms": slowest}
-	e.Summary = fmt.Sprintf("started %s; running within %.1f ms", joined(nodes), slowest)
+	e.Summary = fmt.Sprintf("started %s; running within %.1f ms%s", joined(nodes), slowest, stayDown(c, nodes))
 	return e, nil
 }
 
-// startNode starts a node unless it runs already, and returns how long it took until its process was seen to run. The one that was
-// killed was seen to end, so a process that runs is another.
+// ErrEndedAtOnce is the error of a node that was started, and whose process ended at once.
+var ErrEndedAtOnce = errors.New("it ended at once; its log says why")
+
+// startNode starts a node unless it runs already, and returns how long it took until its process was seen to run. One whose data was damaged may refuse to
+// start, and then stays down, which is no error: see stayDown.
 func startNode(ctx context.Context, c Cluster, node string) (time.Duration, error) {
+	took, err := runNode(ctx, c, node)
+	if !c.Board().Damaged(node) || err != nil && !errors.Is(err, ErrEndedAtOnce) {
+		return took, err
+	}
+	if err != nil || ends(ctx, c, node, refuseTime) {
+		c.Board().KeepDown(node, refuses)
+	}
+	return took, nil
+}
+
+// StartAgain starts a node that ended by itself. One whose data was damaged may refuse to start, and then stays down, which is no error: the board tells.
+func StartAgain(ctx context.Context, c Cluster, node string) error {
+	_, err := startNode(ctx, c, node)
+	return err
+}
+
+// runNode is startNode for a node that must run. The process that was killed was seen to end, so one that runs is another.
+func runNode(ctx context.Context, c Cluster, node string) (time.Duration, error) {
 	start := time.Now()
 	if _, up := c.Host(node); !up {
 		if err := c.Start(ctx, node); err != nil {
@@ -120,7 +141,7 @@ func startNode(ctx context.Context, c Cluster, node string) (time.Duration, erro
 	}
 	h, up := c.Host(node)
 	if !up {
-		return 0, fmt.Errorf("start %s: it ended at once; its log says why", node)
+		return 0, fmt.Errorf("start %s: %w", node, ErrEndedAtOnce)
 	}
 	p, err := openProcess(h.PID)
 	if err != nil {
@@ -128,7 +149,7 @@ func startNode(ctx context.Context, c Cluster, node string) (time.Duration, erro
 	}
 	defer p.close()
 	if p.ended(ctx, 0) {
-		return 0, fmt.Errorf("start %s: its process %d ended at once; its log says why", node, h.PID)
+		return 0, fmt.Errorf("start %s: process %d: %w", node, h.PID, ErrEndedAtOnce)
 	}
 	return time.Since(start), nil
 }

@@ -47,7 +47,7 @@ func TestKillEndsAndStarts(t *testing.T) {
 	for _, target := range []struct {
 		name string
 		hit  int
-	}{{Leader, 1}, {One, 1}, {Minority, 1}, {Majority, 2}, {All, 3}} {
+	}{{Leader, 1}, {One, 1}, {Minority, 1}, {Majority, 2}, {All, 3}, {"n3,n1", 2}} {
 		t.Run(target.name, func(t *testing.T) {
 			c := newProcessCluster(t, 3)
 			before := pids(c)
@@ -58,6 +58,9 @@ func TestKillEndsAndStarts(t *testing.T) {
 			}
 			if target.name == Leader && !slices.Equal(e.Nodes, []string{c.leader}) {
 				t.Errorf("leader is %s, but %v was killed", c.leader, e.Nodes)
+			}
+			if named := namedNodes(target.name); named != nil && !slices.Equal(e.Nodes, named) {
+				t.Errorf("%s were aimed at, but %v was killed", target.name, e.Nodes)
 			}
 			for _, node := range e.Nodes {
 				if _, up := c.Host(node); up || c.board.Free(node) {

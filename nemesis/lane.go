@@ -1,6 +1,7 @@
 package nemesis
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,17 +15,19 @@ import (
 	"rift/harness/history"
 )
 
-// healTime bounds how long one fault may take to heal.
-const healTime = 30 * time.Second
+// HealTime is how long one fault may take to heal if nothing else is given.
+const HealTime = 30 * time.Second
 
 // Runner carries out the faults of a plan.
 type Runner struct {
-	Cluster Cluster
-	Record  Recorder
-	Log     *slog.Logger
+	Cluster  Cluster
+	Record   Recorder
+	Log      *slog.Logger
+	HealTime time.Duration // after which the healing of one fault is given up; 0: HealTime
 
 	mu     sync.Mutex
 	active map[int]*activeFault
+	lanes  int // that have been numbered
 }
 
 // activeFault is a fault that is in. Its lock keeps Inject, Reapply and Heal apart.
@@ -33,6 +36,7 @@ type activeFault struct {
 	planned history.PlannedFault
 	lane    int
 	fault   Fault
+	tried   time.Duration // when it was last tried to be put in
 	healed  bool
 }
 
@@ -66,21 +70,42 @@ func Able(plan []history.PlannedFault, c Cluster) error {
 func (r *Runner) Run(ctx context.Context, plan []history.PlannedFault) error {
 	start := r.Record.Now()
 	names, lanes := splitLanes(plan)
-	failed := make(chan error, len(names))
-	for i, name := range names {
-		go func() {
-			var errs []error
-			for _, p := range lanes[name] {
-				errs = append(errs, r.carryOut(ctx, p, -1-i, start))
+	first := r.newLanes(len(names))
+	return each(len(names), func(i int) error {
+		var errs []error
+		for _, p := range lanes[names[i]] {
+			errs = append(errs, r.carryOut(ctx, p, first-i, start))
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// Hold puts faults in, all at once whatever their times, and returns when each has been tried. The function that it returns heals
+// them, also when the context has ended, and must be called; its error is of faults that could not be healed.
+func (r *Runner) Hold(ctx context.Context, plan []history.PlannedFault) (release func() error) {
+	first := r.newLanes(len(plan))
+	held := make([]*activeFault, len(plan))
+	unmade := each(len(plan), func(i int) (err error) {
+		held[i], err = r.putIn(ctx, plan[i], first-i, r.Record.Now()+time.Duration(plan[i].For/2))
+		return err
+	})
+	return func() error {
+		return errors.Join(unmade, each(len(held), func(i int) error {
+			if held[i] == nil {
+				return nil
 			}
-			failed <- errors.Join(errs...)
-		}()
+			return r.heal(ctx, held[i])
+		}))
 	}
-	var errs []error
-	for range names {
-		errs = append(errs, <-failed)
-	}
-	return errors.Join(errs...)
+}
+
+// newLanes gives numbers to further lanes, from the first downwards.
+func (r *Runner) newLanes(n int) (first int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first = -1 - r.lanes
+	r.lanes += n
+	return first
 }
 
 func splitLanes(plan []history.PlannedFault) (names []string, lanes map[string][]history.PlannedFault) {
@@ -99,21 +124,28 @@ func (r *Runner) carryOut(ctx context.Context, p history.PlannedFault, lane int,
 	if !r.waitUntil(ctx, start+time.Duration(p.At)) {
 		return nil
 	}
-	kind, err := Find(p.Kind)
+	a, err := r.putIn(ctx, p, lane, start+time.Duration(p.At+p.For/2))
 	if err != nil {
 		return err
+	}
+	r.waitUntil(ctx, start+time.Duration(p.At+p.For))
+	return r.heal(ctx, a)
+}
+
+// putIn makes a fault ready and tries to put it in, until the latest time. The error is of a fault that cannot be made ready.
+func (r *Runner) putIn(ctx context.Context, p history.PlannedFault, lane int, latest time.Duration) (*activeFault, error) {
+	kind, err := Find(p.Kind)
+	if err != nil {
+		return nil, err
 	}
 	fault, err := kind.New(p)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	a := &activeFault{planned: p, lane: lane, fault: fault}
 	r.add(a)
-	r.step(a, history.StepInject, func() (history.Evidence, error) {
-		return r.inject(ctx, a, start+time.Duration(p.At+p.For/2))
-	})
-	r.waitUntil(ctx, start+time.Duration(p.At+p.For))
-	return r.heal(ctx, a)
+	_ = r.step(a, history.StepInject, func() (history.Evidence, error) { return r.inject(ctx, a, latest) }) // the evidence has the error
+	return a, nil
 }
 
 // inject puts a fault in. One that finds nobody to hit, because other lanes have every node that it wants or nobody leads, tries again until
@@ -123,19 +155,33 @@ func (r *Runner) inject(ctx context.Context, a *activeFault, latest time.Duratio
 	draws := rand.New(rand.NewPCG(uint64(a.planned.Seed), uint64(a.planned.ID)))
 	for {
 		a.mu.Lock()
+		a.tried = r.Record.Now()
 		e, err := a.fault.Inject(ctx, r.Cluster, draws)
 		a.mu.Unlock()
-		if errors.Is(err, ErrNoLeader) {
+		if errors.Is(err, ErrNoLeader) || errors.Is(err, ErrQuorum) {
 			e, err = Skip(err.Error()), nil
 		}
+		e = r.spared(a, e)
 		if !e.Skipped || err != nil || r.Record.Now() > latest || !r.waitUntil(ctx, r.Record.Now()+again) {
 			return e, err
 		}
 	}
 }
 
+// spared adds to the evidence of a fault which nodes it had to leave alone for a quorum. One that was skipped has nothing on the board.
+func (r *Runner) spared(a *activeFault, e history.Evidence) history.Evidence {
+	board := r.Cluster.Board()
+	if nodes := board.Spared(a.planned.ID); len(nodes) > 0 {
+		e.Summary += "; left alone to keep a quorum: " + joined(nodes)
+	}
+	if e.Skipped {
+		board.Relieve(a.planned.ID)
+	}
+	return e
+}
+
 func (r *Runner) heal(ctx context.Context, a *activeFault) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(r.HealTime, HealTime))
 	defer cancel()
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -145,6 +191,7 @@ func (r *Runner) heal(ctx context.Context, a *activeFault) error {
 	if err != nil {
 		return fmt.Errorf("heal fault %d (%s): %w", a.planned.ID, a.planned, err)
 	}
+	r.Cluster.Board().Relieve(a.planned.ID)
 	return nil
 }
 
@@ -164,7 +211,7 @@ func (r *Runner) step(a *activeFault, step string, do func() (history.Evidence, 
 	r.Record.Event(a.event(history.Invoke, map[string]any{"fault": a.planned.ID, "step": step, "target": a.planned.Target}))
 	began := r.Record.Now()
 	e, err := do()
-	r.took(a, step, began, e, err)
+	r.took(a, step, max(began, a.tried), e, err)
 	return err
 }
 

@@ -58,7 +58,7 @@ func runScripted(t *testing.T, ctx context.Context, f Fault, length time.Duratio
 	t.Helper()
 	withKind(t, f)
 	n := &notes{start: time.Now()}
-	r := &Runner{Record: n, Log: slog.New(slog.DiscardHandler)}
+	r := &Runner{Cluster: newProcessCluster(t, 0), Record: n, Log: slog.New(slog.DiscardHandler), HealTime: 500 * time.Millisecond}
 	err := r.Run(ctx, []history.PlannedFault{{ID: 1, Lane: "l", Kind: "scripted", Target: "any", For: history.Duration(length)}})
 	if len(r.Active()) > 0 {
 		t.Errorf("after the run, %v are active", r.Active())
@@ -110,5 +110,51 @@ func TestAFaultThatDoesNotHealFailsTheRun(t *testing.T) {
 	}}, time.Millisecond)
 	if err == nil {
 		t.Error("the run goes on with a fault that is still in")
+	}
+}
+
+func TestHoldPutsAllInAndReleasesThem(t *testing.T) {
+	var mu sync.Mutex
+	in, most, healed := 0, 0, 0
+	withKind(t, scripted{
+		inject: func() (history.Evidence, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			in++
+			most = max(most, in)
+			return good()
+		},
+		heal: func() (history.Evidence, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			in--
+			healed++
+			return good()
+		},
+	})
+	n := &notes{start: time.Now()}
+	r := &Runner{Cluster: newProcessCluster(t, 0), Record: n, Log: slog.New(slog.DiscardHandler)}
+	var plan []history.PlannedFault
+	for id := 1; id <= 3; id++ {
+		plan = append(plan, history.PlannedFault{ID: id, Lane: fmt.Sprint(id), Kind: "scripted", Target: "any", For: history.Duration(time.Hour)})
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	release := r.Hold(ctx, plan)
+	if most != 3 || len(r.Active()) != 3 {
+		t.Errorf("%d are in at once, %v are active", most, r.Active())
+	}
+	interrupt()
+	if err := release(); err != nil || healed != 3 || len(r.Active()) > 0 {
+		t.Errorf("%d were healed, %v are active, error %v", healed, r.Active(), err)
+	}
+	processes := make(map[int]bool)
+	for _, e := range n.events {
+		processes[e.Process] = true
+	}
+	if len(processes) != 3 || processes[0] {
+		t.Errorf("the lanes are %v", processes)
+	}
+	if err := r.Hold(t.Context(), []history.PlannedFault{{ID: 4, Kind: "no such kind"}})(); err == nil {
+		t.Error("a fault of no kind was held")
 	}
 }

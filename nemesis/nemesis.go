@@ -79,9 +79,18 @@ type Kind struct {
 	// Draw fills in Target (one of allowed), Args and For; ID, At and Seed are the schedule's. It reads nothing but r.
 	Draw func(r *rand.Rand, allowed []string) history.PlannedFault
 	// New makes a planned fault ready, and refuses one with a bad target or argument, naming it.
-	New func(p history.PlannedFault) (Fault, error)
+	New  func(p history.PlannedFault) (Fault, error)
+	Disk bool // it acts on the lossy file systems under the nodes' data: see Disks
+	// Fits says why a run that offers this cannot have the fault, which is known before anything starts; nil if it can. It may be nil.
+	Fits func(s Setting) error
 	// Able says why this machine or cluster cannot do the fault; nil if it can. It may be nil.
 	Able func(c Cluster) error
+}
+
+// Setting is what a run offers to faults, as far as it is known before anything starts.
+type Setting struct {
+	Test      history.Test
+	Abilities []string // of the system under test, beyond what every system can, such as "membership"
 }
 
 // Kinds are all kinds of fault, in the order in which they are listed.
@@ -96,6 +105,12 @@ var Kinds = []Kind{
 	corruptKind,
 	bandwidthKind,
 	clockKind,
+	powerKind,
+	diskErrorKind,
+	diskFullKind,
+	diskSlowKind,
+	bitFlipKind,
+	truncateKind,
 }
 
 // Skip is the evidence of a fault that had nothing to hit.

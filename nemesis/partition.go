@@ -114,19 +114,28 @@ func (p *partition) Inject(ctx context.Context, c Cluster, r *rand.Rand) (histor
 	return e, nil
 }
 
-// choose finds out which links are to be cut.
+// choose finds out which links are to be cut, and marks them on the board.
 func (p *partition) choose(ctx context.Context, c Cluster, r *rand.Rand) (cutting, error) {
-	if p.named != nil {
-		return namedLinks(p.named), knownNodes(c, p.planned.Kind, p.named)
-	}
-	order, err := casting(ctx, c, p.planned.Target == IsolateLeader, r)
+	cut, order, err := p.links(ctx, c, r)
 	if err != nil {
 		return cutting{}, err
 	}
-	if len(order) < 2 {
-		return cutting{}, nil
+	return cut.within(c.Board(), p.planned.ID, order)
+}
+
+// links are those that the plan names, or that its target means, with the order of nodes that they come from.
+func (p *partition) links(ctx context.Context, c Cluster, r *rand.Rand) (cutting, []string, error) {
+	if p.named != nil {
+		return namedLinks(p.named), nil, knownNodes(p.planned.Kind, p.named, c.Nodes())
 	}
-	return cutNodes(p.planned.Target, p.planned.Args[argDirection], order, r), nil
+	if nodes := namedNodes(p.planned.Target); nodes != nil {
+		return parted(c, p.planned.Kind, nodes)
+	}
+	order, err := casting(ctx, c, p.planned.Target == IsolateLeader, r)
+	if err != nil || len(order) < 2 {
+		return cutting{}, nil, err
+	}
+	return cutNodes(p.planned.Target, p.planned.Args[argDirection], order, r), order, nil
 }
 
 // probeCut tries the cut links whose ends both run. A link is silent if its connect times out and the kernel has counted its packets

@@ -1,6 +1,7 @@
 package nemesis
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -48,6 +49,38 @@ func TestPartitionShapesBite(t *testing.T) {
 	if left, err := netfilter.Tables(""); err != nil || len(left) > 0 {
 		t.Errorf("tables are left: %v, error %v", left, err)
 	}
+}
+
+func TestPartitionPartsNodesByName(t *testing.T) {
+	c := newNetCluster(t, 3)
+	f := makeFault(t, partitionKind, history.PlannedFault{Target: "n2"})
+	e := inject(t, f, c)
+	if want := []link{{"n1", "n2"}, {"n2", "n1"}, {"n2", "n3"}, {"n3", "n2"}}; !e.Proven || !slices.Equal(e.Links, want) {
+		t.Errorf("inject: %+v, want links %v", e, want)
+	}
+	heal(t, f, c)
+	for target, want := range map[string]string{"n1,n2,n3": "leaves nobody on the other side", "n4": "one of n1, n2, n3"} {
+		f := makeFault(t, partitionKind, history.PlannedFault{Target: target})
+		if _, err := f.Inject(t.Context(), c, random()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, which should mention %q", target, err, want)
+		}
+	}
+}
+
+func TestPartitionIsMadeSmallerToKeepAQuorum(t *testing.T) {
+	c := newNetCluster(t, 4)
+	keepQuorum(c)
+	f := makeFault(t, partitionKind, history.PlannedFault{Target: Halves})
+	e := inject(t, f, c)
+	if !e.Proven || len(e.Nodes) != 1 || !strings.Contains(e.Summary, "made smaller to keep a quorum") {
+		t.Fatalf("inject: %+v", e)
+	}
+	other := c.nodes[(slices.Index(c.nodes, e.Nodes[0])+1)%len(c.nodes)]
+	slow := makeFault(t, delayKind, history.PlannedFault{ID: 2, Target: other, Args: map[string]string{argDelay: "200ms", argJitter: "0s"}})
+	if _, err := slow.Inject(t.Context(), c, random()); !errors.Is(err, ErrQuorum) {
+		t.Errorf("with one of four nodes cut off, links between others were slowed: %v", err)
+	}
+	heal(t, f, c)
 }
 
 func TestPartitionsOverlapAndHealByThemselves(t *testing.T) {

@@ -17,7 +17,14 @@ import (
 const idleProgram = "RIFT_TEST_IDLE"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(idleProgram) != "" {
+	switch {
+	case os.Getenv(writingProgram) != "":
+		if err := store(os.Getenv(writingProgram)); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		return
+	case os.Getenv(idleProgram) != "":
 		idle()
 		return
 	}
@@ -43,6 +50,7 @@ type processCluster struct {
 	t      *testing.T
 	leader string
 	board  Board
+	env    func(node string) string // that makes this test binary be a node; nil: one that idles
 
 	mu    sync.Mutex
 	nodes map[string]*idleNode
@@ -87,12 +95,20 @@ func (c *processCluster) Host(node string) (Host, bool) {
 	if n == nil {
 		return Host{}, false
 	}
-	return Host{Node: node, PID: n.cmd.Process.Pid}, true
+	p, err := openProcess(n.cmd.Process.Pid)
+	if err != nil {
+		return Host{}, false
+	}
+	defer p.close()
+	return Host{Node: node, PID: p.pid}, !p.ended(context.Background(), 0)
 }
 
 func (c *processCluster) Start(_ context.Context, node string) error {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), idleProgram+"=parent")
+	if c.env != nil {
+		cmd.Env = append(os.Environ(), c.env(node))
+	}
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return err
@@ -104,11 +120,17 @@ func (c *processCluster) Start(_ context.Context, node string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
-		return fmt.Errorf("%q: %w", line, err)
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil || line != "ready\n" {
+		stdin.Close()
+		_ = cmd.Wait()
+		return fmt.Errorf("%w: it said %q", ErrEndedAtOnce, line)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if old := c.nodes[node]; old != nil { // it ended by itself
+		old.stdin.Close()
+		_ = old.cmd.Wait()
+	}
 	c.nodes[node] = &idleNode{cmd, stdin}
 	return nil
 }

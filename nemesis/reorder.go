@@ -49,5 +49,6 @@ func newReorder(p history.PlannedFault) (Fault, error) {
 		bites:   bites,
 		gone:    func(t netspace.Trace) bool { return len(t.Arrivals) > 0 && !bites(t) }, // several CPUs may swap a few
 		measure: shareOf("overtaken", netspace.Trace.Overtaken),
+		mild:    true,
 	}, argShare, argHold)
 }

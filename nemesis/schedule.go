@@ -33,8 +33,8 @@ func ParseChoices(parts []string) ([]Choice, error) {
 		if aimed {
 			choice.Targets = strings.Split(targets, "+")
 			for _, t := range choice.Targets {
-				if !slices.Contains(kind.Targets, t) {
-					return nil, UnknownError{Field: "target of " + name, Given: t, Allowed: kind.Targets}
+				if err := checkTarget(name, t, kind.Targets); err != nil {
+					return nil, err
 				}
 			}
 		}
@@ -60,34 +60,60 @@ type UnknownError struct {
 	Field   string // what was named
 	Given   string
 	Allowed []string
+	Or      string // what else is allowed, in a few words; may be empty
 }
 
 // Error names the field, what was given and what is allowed.
 func (e UnknownError) Error() string {
-	return fmt.Sprintf("%s: %q given, one of %s allowed", e.Field, e.Given, strings.Join(e.Allowed, ", "))
+	text := fmt.Sprintf("%s: %q given, one of %s allowed", e.Field, e.Given, strings.Join(e.Allowed, ", "))
+	if e.Or != "" {
+		text += ", or " + e.Or
+	}
+	return text
 }
 
 // window is a stretch of the main phase in which faults are put in; between windows it is quiet.
 type window struct{ from, to time.Duration }
 
-// The shape of a schedule. A noisy window is long enough for several faults a lane; a quiet one for the
-// system to recover, since a system that never recovers answers too little to be judged.
-const (
-	noisyLeast, noisyMost = 6 * time.Second, 15 * time.Second
-	quietLeast, quietMost = 2 * time.Second, 5 * time.Second
-	gapLeast, gapMost     = 500 * time.Millisecond, 3 * time.Second
-	shortest              = 500 * time.Millisecond // of a fault
-	laneChance            = 0.75                   // that a lane takes part in a noisy window
-)
+// tempo is how dense a schedule is.
+type tempo struct {
+	noisy, quiet span    // lengths of windows, and of what is between them
+	gap          span    // between faults of one lane
+	chance       float64 // that a lane takes part in a window
+}
+
+// usual is the tempo of a schedule that is not drawn itself.
+var usual = tempo{
+	noisy:  span{6 * time.Second, 15 * time.Second},
+	quiet:  span{2 * time.Second, 5 * time.Second},
+	gap:    span{500 * time.Millisecond, 3 * time.Second},
+	chance: 0.75,
+}
+
+// shortest is the shortest fault that is drawn.
+const shortest = 500 * time.Millisecond
+
+// lane is what faults of one lane are drawn from.
+type lane struct {
+	name    string
+	choices []Choice // taken in turn
+	tempo   tempo
+}
 
 // Schedule draws the faults of a main phase of the given length: a lane for each kind, noisy and quiet windows common
 // to all. Every kind comes at least once, and all are healed by the end of the phase. It is a pure function of its arguments.
 func Schedule(seed int64, length time.Duration, choices []Choice) []history.PlannedFault {
-	windows := drawWindows(history.Rand(seed, "nemesis/windows"), length)
+	windows := drawWindows(history.Rand(seed, "nemesis/windows"), length, usual)
 	var plan []history.PlannedFault
 	for _, c := range choices {
-		plan = append(plan, drawLane(history.Rand(seed, "nemesis/lane/"+c.Kind.Name), c, windows)...)
+		l := lane{c.Kind.Name, []Choice{c}, usual}
+		plan = append(plan, l.draw(history.Rand(seed, "nemesis/lane/"+c.Kind.Name), windows)...)
 	}
+	return numbered(plan)
+}
+
+// numbered puts faults in the order of their times, and numbers them.
+func numbered(plan []history.PlannedFault) []history.PlannedFault {
 	sort.SliceStable(plan, func(a, b int) bool { return plan[a].At < plan[b].At })
 	for i := range plan {
 		plan[i].ID = i + 1
@@ -95,46 +121,47 @@ func Schedule(seed int64, length time.Duration, choices []Choice) []history.Plan
 	return plan
 }
 
-func drawWindows(r *rand.Rand, length time.Duration) []window {
+func drawWindows(r *rand.Rand, length time.Duration, t tempo) []window {
 	var windows []window
-	at := min(between(r, quietLeast/2, quietMost/2), length/8)
+	at := min(between(r, t.quiet.least/2, t.quiet.most/2), length/8)
 	last := length - length/16
 	for at < last {
-		end := min(at+between(r, noisyLeast, noisyMost), last)
-		if end-at >= min(noisyLeast, length/2) || len(windows) == 0 {
+		end := min(at+between(r, t.noisy.least, t.noisy.most), last)
+		if end-at >= min(t.noisy.least, length/2) || len(windows) == 0 {
 			windows = append(windows, window{at, end})
 		}
-		at = end + between(r, quietLeast, quietMost)
+		at = end + between(r, t.quiet.least, t.quiet.most)
 	}
 	return windows
 }
 
-func drawLane(r *rand.Rand, c Choice, windows []window) []history.PlannedFault {
-	var lane []history.PlannedFault
+// draw fills windows with the lane's faults, at least one.
+func (l lane) draw(r *rand.Rand, windows []window) []history.PlannedFault {
+	var faults []history.PlannedFault
 	for _, w := range windows {
-		if r.Float64() < laneChance {
-			lane = append(lane, fill(r, c, w)...)
+		if r.Float64() < l.tempo.chance {
+			faults = l.fill(faults, r, w)
 		}
 	}
-	if len(lane) == 0 {
-		lane = fill(r, c, windows[r.IntN(len(windows))])
+	if len(faults) == 0 {
+		faults = l.fill(faults, r, windows[r.IntN(len(windows))])
 	}
-	return lane
+	return faults
 }
 
-// fill puts faults of one kind into a window, at least one.
-func fill(r *rand.Rand, c Choice, w window) []history.PlannedFault {
-	var lane []history.PlannedFault
-	at := w.from + between(r, 0, min(gapMost, (w.to-w.from)/4))
-	for at+shortest <= w.to || len(lane) == 0 {
+// fill puts faults into a window after those that there are, at least one.
+func (l lane) fill(faults []history.PlannedFault, r *rand.Rand, w window) []history.PlannedFault {
+	at := w.from + between(r, 0, min(l.tempo.gap.most, (w.to-w.from)/4))
+	for before := len(faults); at+shortest <= w.to || len(faults) == before; {
+		c := l.choices[len(faults)%len(l.choices)]
 		f := c.Kind.Draw(r, c.Targets)
-		f.Kind, f.Lane, f.Seed = c.Kind.Name, c.Kind.Name, int64(r.Uint64()>>12)
+		f.Kind, f.Lane, f.Seed = c.Kind.Name, l.name, int64(r.Uint64()>>12)
 		f.At = history.Duration(at)
 		f.For = min(f.For, history.Duration(max(w.to-at, shortest)))
-		lane = append(lane, f)
-		at += time.Duration(f.For) + between(r, gapLeast, gapMost)
+		faults = append(faults, f)
+		at += time.Duration(f.For) + between(r, l.tempo.gap.least, l.tempo.gap.most)
 	}
-	return lane
+	return faults
 }
 
 // between draws a duration, in whole milliseconds so that plans read well.

@@ -65,9 +65,28 @@ func cutNodes(shape, direction string, order []string, r *rand.Rand) cutting {
 	if len(c.links) == 0 {
 		c = sides(order[:2], 1)
 	}
+	return c.sorted()
+}
+
+// sorted is the same with its nodes and links in order.
+func (c cutting) sorted() cutting {
 	c.nodes = slices.Sorted(slices.Values(c.nodes))
 	slices.SortFunc(c.links, compareLinks)
 	return c
+}
+
+// parted is a cutting between the nodes that a target names and all others, and the order of nodes that it is made from.
+func parted(c Cluster, kind string, named []string) (cutting, []string, error) {
+	nodes := c.Nodes()
+	if err := knownNames(kind, named, nodes); err != nil {
+		return cutting{}, nil, err
+	}
+	if len(named) == len(nodes) {
+		return cutting{}, nil, fmt.Errorf("target of %s: %q given, which leaves nobody on the other side", kind, strings.Join(named, ","))
+	}
+	others := slices.DeleteFunc(slices.Clone(nodes), func(n string) bool { return slices.Contains(named, n) })
+	order := slices.Concat(named, others)
+	return sides(order, len(named)).sorted(), order, nil
 }
 
 // sides parts the first few from the others.
@@ -173,9 +192,8 @@ func casting(ctx context.Context, c Cluster, leaderFirst bool, r *rand.Rand) ([]
 	return append([]string{leader}, slices.DeleteFunc(order, func(n string) bool { return n == leader })...), nil
 }
 
-// knownNodes refuses links of a planned fault between nodes that the cluster does not have.
-func knownNodes(c Cluster, kind string, links []link) error {
-	nodes := c.Nodes()
+// knownNodes refuses links of a planned fault between nodes that there are not.
+func knownNodes(kind string, links []link, nodes []string) error {
 	for _, l := range links {
 		for _, node := range l {
 			if !slices.Contains(nodes, node) {

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sort"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -28,13 +31,41 @@ var ErrNoLeader = errors.New("no node says that it leads")
 // leaderWait bounds how long a fault waits for somebody to lead.
 const leaderWait = 3 * time.Second
 
-// Pick chooses the nodes that a target means, sorted. Only nodes that are up and that no other fault has taken are chosen, so
+// namedNodes are the nodes that a target names, as "n1,n3" does, sorted; nil if it is something else.
+func namedNodes(target string) []string {
+	var names []string
+	for name := range strings.SplitSeq(target, ",") {
+		digits, isNode := strings.CutPrefix(name, "n")
+		number, err := strconv.Atoi(digits)
+		if !isNode || err != nil || number < 1 || strconv.Itoa(number) != digits || slices.Contains(names, name) {
+			return nil
+		}
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// knownNames refuses a target of a kind that names a node which there is not.
+func knownNames(kind string, named, nodes []string) error {
+	for _, name := range named {
+		if !slices.Contains(nodes, name) {
+			return UnknownError{Field: "target of " + kind, Given: name, Allowed: nodes}
+		}
+	}
+	return nil
+}
+
+// Pick chooses the nodes that a target means, sorted: one of NodeTargets, or nodes by their names. Only nodes that are up and that no other fault has taken are chosen, so
 // it may be fewer than the target asks for, or none. The error is of a system that has no leader, or of an unknown target.
 func Pick(ctx context.Context, c Cluster, target string, r *rand.Rand) ([]string, error) {
 	if target == Leader {
 		return pickLeader(ctx, c)
 	}
 	nodes := c.Nodes()
+	if named := namedNodes(target); named != nil {
+		return slices.DeleteFunc(named, func(n string) bool { return !available(c, n) }), knownNames("a fault", named, nodes)
+	}
 	picked := r.Perm(len(nodes))
 	switch target {
 	case One:

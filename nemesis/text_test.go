@@ -1,6 +1,7 @@
 package nemesis
 
 import (
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -62,7 +63,14 @@ func TestExpandNamesLineAndField(t *testing.T) {
 		"at 1s clock leader skew=sideways for 1s":         "sideways",
 		"at 1s partition links links=\"n1>n2 for 1s":      "quote",
 		"at 1s kill leader for 5s\nat 2s kill one for 1s": "lane kill",
-		"at": "nothing given",
+		"at":                      "nothing given",
+		"at 1s at 2s kill for 1s": "at: given twice",
+		"at 1s clock one skew=bump skew=bump for 1s": "skew: given twice",
+		"at 1s times 3 kill for 1s":                  "without every",
+		"at 1s every 2s times 0 kill for 1s":         `times: "0" given`,
+		"at 1s kill n1,n1 for 1s":                    "or nodes such as n1,n3",
+		"at 1s kill n01 for 1s":                      "target of kill",
+		"at 1s kill leader fro 1s":                   `word after the target: "fro" given, one of at, every, times, for, lane allowed`,
 	} {
 		if _, err := Expand(given, 1, time.Minute); err == nil || !strings.Contains(err.Error(), mention) {
 			t.Errorf("%q gave %v, which should mention %q", given, err, mention)
@@ -70,8 +78,55 @@ func TestExpandNamesLineAndField(t *testing.T) {
 	}
 }
 
+func TestEveryEndsAfterItsTimes(t *testing.T) {
+	plan, err := Expand("at 1s..2s every 5s times 3 kill n2,n1 for 1s", 1, time.Minute)
+	if err != nil || len(plan) != 3 || plan[2].Target != "n2,n1" {
+		t.Errorf("%v, error %v", plan, err)
+	}
+}
+
+func TestCheckNodesNamesWhoIsNotThere(t *testing.T) {
+	for text, mention := range map[string]string{
+		"at 1s kill n1,n4 for 1s":                          `target of kill: "n4" given, one of n1, n2, n3 allowed`,
+		"at 1s partition n5 for 1s":                        "target of partition",
+		`at 1s partition links links="n1>n2 n9>n1" for 1s`: `argument links of partition: "n9" given`,
+		"at 1s kill n1,n3 for 1s":                          "",
+		"at 1s kill leader for 1s":                         "",
+	} {
+		plan, err := Expand(text, 1, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = CheckNodes(plan, []string{"n1", "n2", "n3"})
+		if (err == nil) != (mention == "") || err != nil && !strings.Contains(err.Error(), mention) {
+			t.Errorf("%q gave %v, which should mention %q", text, err, mention)
+		}
+	}
+}
+
+// TestTheManualsExamplesAreRead reads every example in docs/plans.md.
+func TestTheManualsExamplesAreRead(t *testing.T) {
+	b, err := os.ReadFile("../docs/plans.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples := 0
+	for _, part := range strings.Split(string(b), "```plan\n")[1:] {
+		text, _, _ := strings.Cut(part, "```")
+		plan, err := Expand(text, 1, time.Minute)
+		if err != nil || len(plan) == 0 {
+			t.Errorf("%d faults in\n%s\nerror %v", len(plan), text, err)
+		}
+		examples++
+	}
+	if examples < 3 {
+		t.Errorf("the manual has %d examples", examples)
+	}
+}
+
 func FuzzExpand(f *testing.F) {
 	f.Add("at 5s partition isolate-leader for 4s\nlane x at 1s..2s every 3s kill one for 1s # c")
+	f.Add("at 1s every 2s times 3 kill n1,n3 for 1s\nat 2s partition n2 for 1s")
 	f.Add(`at 1s partition links links="n1>n2 n2>n1" for 1s`)
 	f.Fuzz(func(t *testing.T, text string) {
 		plan, err := Expand(text, 1, 10*time.Second)

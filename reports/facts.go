@@ -28,6 +28,12 @@ func facts(run *history.Run) []fact {
 	add("System", t.System)
 	add("Workload", t.Workload)
 	add("Faults", faultsText(run))
+	if t.KeepQuorum {
+		add("Quorum", "always left in peace")
+	}
+	if t.Liveness > 0 {
+		add("Liveness", fmt.Sprintf("within %s, by %s alone", seconds(time.Duration(t.Liveness)), strings.Join(run.Plan.Core, ", ")))
+	}
 	add("Bugs", strings.Join(t.Bugs, ", "))
 	if t.System != "" { // a history from elsewhere has no seed
 		add("Seed", strconv.FormatInt(t.Seed, 10))
@@ -53,12 +59,15 @@ func pairs(m map[string]string) string {
 	return strings.Join(words, ", ")
 }
 
-// faultsText is the faults that were asked for, or the kinds of those in a plan that was given.
+// faultsText is the faults that were asked for, or the kinds of those in a plan that was given or drawn from a swarm.
 func faultsText(run *history.Run) string {
-	kinds := slices.Clone(run.Test.Nemesis)
+	var kinds []string
+	if !run.Test.Swarm {
+		kinds = slices.Clone(run.Test.Nemesis)
+	}
 	if len(kinds) == 0 {
 		for _, f := range run.Plan.Faults {
-			if !slices.Contains(kinds, f.Kind) {
+			if f.Phase == "" && !slices.Contains(kinds, f.Kind) {
 				kinds = append(kinds, f.Kind)
 			}
 		}
@@ -66,7 +75,11 @@ func faultsText(run *history.Run) string {
 	if len(kinds) == 0 {
 		return "none"
 	}
-	return strings.Join(kinds, ", ")
+	text := strings.Join(kinds, ", ")
+	if run.Test.Swarm {
+		text = fmt.Sprintf("%s (a swarm drawn from %d kinds)", text, len(run.Test.Nemesis))
+	}
+	return text
 }
 
 func nodesText(t history.Test) string {
@@ -117,6 +130,9 @@ func commands(run *history.Run) []fact {
 	var list []fact
 	if run.Test.Command != "" {
 		list = append(list, fact{"Repeat the run", run.Test.Command})
+	}
+	if run.Test.Replay != "" {
+		list = append(list, fact{"Repeat what the faults hit", run.Test.Replay})
 	}
 	if run.Dir != "" {
 		dir := run.Dir

@@ -121,6 +121,11 @@ var accounts = []account{
 		rejects: "checker/convergence_test.go", accepts: "checker/convergence_test.go",
 	},
 	{
+		code: "checker.Liveness", name: "liveness", promise: "a majority left in peace serves its clients while the others are gone for good",
+		cost: "O(n log n)", source: "Rift's own, after TigerBeetle's liveness mode",
+		rejects: "checker/testdata/liveness/invalid-nothing", accepts: "checker/testdata/liveness/valid-near-nothing",
+	},
+	{
 		code: "checker.NodeLogs", name: "node-logs", promise: "no panic, no data race, no fatal line",
 		cost: "O(bytes)", source: "Rift's own",
 		rejects: "checker/nodelogs_test.go", accepts: "checker/nodelogs_test.go",

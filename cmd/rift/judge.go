@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"rift/checker"
 	"rift/harness/history"
+	"rift/nemesis"
 	"rift/reports"
 	"rift/workloads"
 )
@@ -18,10 +20,15 @@ func judge(ctx context.Context, r *history.Run, w workloads.Workload, notes ...s
 	if slices.ContainsFunc(r.Views, func(v history.View) bool { return v.StateHash != "" }) {
 		checkers = append(checkers, checker.Named{Name: "convergence", Checker: checker.Convergence{Views: r.Views, Phases: r.Phases}})
 	}
+	if within := time.Duration(r.Test.Liveness); within > 0 {
+		checkers = append(checkers, checker.Named{Name: "liveness", Checker: checker.Liveness{
+			Plan: r.Plan, Evidence: r.Evidence, Phases: r.Phases, Within: within,
+		}})
+	}
 	checkers = append(checkers,
 		checker.Named{Name: "availability", Checker: checker.Availability{Phases: r.Phases, Evidence: r.Evidence}},
 		checker.Named{Name: "stats", Checker: checker.Stats{}},
-		checker.Named{Name: "evidence", Checker: checker.Evidence{Plan: r.Plan, Evidence: r.Evidence, Phases: r.Phases, Problems: r.Problems}},
+		checker.Named{Name: "evidence", Checker: checker.Evidence{Plan: r.Plan, Evidence: r.Evidence, Phases: r.Phases, Problems: r.Problems, Nodes: r.Test.Nodes}},
 		checker.Named{Name: "node-logs", Checker: checker.NodeLogs{Files: r.Logs}},
 	)
 	results := checker.Run(ctx, r.History, checkers)
@@ -51,6 +58,9 @@ func (a *app) judged(ctx context.Context, run *history.Run, w workloads.Workload
 	if err := ctx.Err(); err != nil {
 		return outcome{}, fmt.Errorf("judging was interrupted, and %s stays as it was: %w", run.Dir, err)
 	}
+	if err := writeRan(run); err != nil {
+		return outcome{}, err
+	}
 	if err := reports.Write(run.Dir, run, report); err != nil {
 		return outcome{}, err
 	}
@@ -59,6 +69,18 @@ func (a *app) judged(ctx context.Context, run *history.Run, w workloads.Workload
 	}
 	fmt.Fprintln(a.out, "report", filepath.Join(run.Dir, history.ReportFile))
 	return outcome{run.Dir, run, report}, nil
+}
+
+// writeRan writes what became of the run's faults into its folder, as a plan.
+func writeRan(run *history.Run) error {
+	var start time.Duration
+	for _, p := range run.Phases {
+		if p.Name == history.MainPhase {
+			start = p.Start
+		}
+	}
+	head := fmt.Sprintf("# What the faults of %s hit, as a plan; seed %d.\n", filepath.Base(run.Dir), run.Plan.Seed)
+	return history.WriteFile(filepath.Join(run.Dir, history.RanFile), []byte(head+nemesis.Ran(run.Plan.Faults, run.Evidence, start)))
 }
 
 func findWorkload(name string) (workloads.Workload, error) {

@@ -40,13 +40,30 @@ func named[T any](field, given string, all []T, name func(T) string) (T, error) 
 	return none, usagef("%s: %q given%s", field, given, nearest(given, names))
 }
 
-// withNearest adds a suggestion to an error of a name that nothing goes by.
+// withNearest adds a suggestion to each error of a name that nothing goes by.
 func withNearest(err error) error {
-	var unknown nemesis.UnknownError
-	if errors.As(err, &unknown) {
-		return usagef("%s: %q given%s", unknown.Field, unknown.Given, nearest(unknown.Given, unknown.Allowed))
+	several, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return usageError{suggesting(err)}
 	}
-	return usageError{err}
+	var all []error
+	for _, one := range several.Unwrap() {
+		all = append(all, suggesting(one))
+	}
+	return usageError{errors.Join(all...)}
+}
+
+// suggesting is an error with a suggestion in place of the list of names that are allowed.
+func suggesting(err error) error {
+	var unknown nemesis.UnknownError
+	if !errors.As(err, &unknown) {
+		return err
+	}
+	better := fmt.Sprintf("%s: %q given%s", unknown.Field, unknown.Given, nearest(unknown.Given, unknown.Allowed))
+	if unknown.Or != "" {
+		better += ", or " + unknown.Or
+	}
+	return errors.New(strings.Replace(err.Error(), unknown.Error(), better, 1))
 }
 
 func isTerminal(f *os.File) bool { return isatty.IsTerminal(f.Fd()) }

@@ -33,6 +33,10 @@ type testOptions struct {
 	nemesis     []string
 	planFile    string
 	plan        string // the text in planFile
+	swarm       bool
+	keepQuorum  bool
+	liveness    time.Duration
+	disk        diskFlags
 	bugs        []string
 	time        time.Duration
 	opTimeout   time.Duration
@@ -51,6 +55,10 @@ func (o *testOptions) flags(c *cobra.Command) {
 	f.StringVarP(&o.workload, "workload", "w", "register", "what the clients do; see 'rift list'")
 	f.StringSliceVar(&o.nemesis, "nemesis", nil, "faults, with targets if wanted: kill,partition:ring+halves (default: none)")
 	f.StringVar(&o.planFile, "plan", "", "file with a plan of faults, in place of --nemesis; see 'rift help plan'")
+	f.BoolVar(&o.swarm, "swarm", false, "let the seed draw some of the faults in --nemesis (default: of all that fit), and how dense they come")
+	f.BoolVar(&o.keepQuorum, "keep-quorum", false, "let faults always leave a majority of the nodes up, and in touch with each other")
+	f.DurationVar(&o.liveness, "liveness", 0, "after the main phase, leave a majority in peace and the others broken: it must serve within this time")
+	o.disk.flags(c)
 	f.StringSliceVar(&o.bugs, "bug", nil, "bugs to switch on in the system; see 'rift list'")
 	f.DurationVarP(&o.time, "time", "t", 60*time.Second, "length of the main phase")
 	f.DurationVar(&o.opTimeout, "op-timeout", time.Second, "after which an operation counts as indeterminate")
@@ -110,8 +118,8 @@ func (o *testOptions) lookUp() (choice, error) {
 	if err != nil {
 		return chosen, withNearest(err)
 	}
-	if o.plan != "" && len(o.nemesis) > 0 {
-		return chosen, usagef("--plan and --nemesis are both given; one of them is allowed")
+	if o.plan != "" && (len(o.nemesis) > 0 || o.swarm) {
+		return chosen, usagef("--plan and --nemesis or --swarm are both given; one of them is allowed")
 	}
 	concurrency, err := o.numbers()
 	if err != nil {
@@ -123,14 +131,42 @@ func (o *testOptions) lookUp() (choice, error) {
 	if strings.ContainsAny(o.name, "/\\\x00") || o.name == "." || o.name == ".." || o.name == "latest" {
 		return chosen, usagef("--name: %q given, a name without slashes allowed, and not \"latest\"", o.name)
 	}
-	if _, err := nemesis.Expand(o.plan, o.seed, o.time); err != nil {
-		return chosen, withNearest(err)
-	}
-	return choice{workload: workload, system: sys, faults: faults, test: history.Test{
+	chosen = choice{workload: workload, system: sys, faults: faults, test: history.Test{
 		Name: o.name, System: sys.Name(), Workload: workload.Name, Nodes: o.nodes, Concurrency: concurrency, Rate: o.rate,
 		Time: history.Duration(o.time), OpTimeout: history.Duration(o.opTimeout), Nemesis: o.nemesis, Plan: o.plan, Bugs: o.bugs, Options: o.set,
+		Swarm: o.swarm, KeepQuorum: o.keepQuorum, Liveness: history.Duration(o.liveness),
 		Seed: o.seed, Version: fullVersion(),
-	}}, nil
+	}}
+	if chosen, err = chosen.fitted(); err != nil {
+		return chosen, err
+	}
+	return chosen, o.disk.resolve(&chosen.test, chosen.planned())
+}
+
+// fitted checks that the run can have the faults that were asked for, as far as that is known before anything starts. A swarm of which nothing
+// is said gets all that fit, by their names, so that the plan stays the same when others are added.
+func (c choice) fitted() (choice, error) {
+	setting := nemesis.Setting{Test: c.test, Abilities: harness.Abilities(c.system)}
+	if c.test.Swarm && len(c.faults) == 0 {
+		c.faults = nemesis.Fitting(setting)
+		for _, f := range c.faults {
+			c.test.Nemesis = append(c.test.Nemesis, f.Kind.Name)
+		}
+	}
+	given, err := nemesis.Expand(c.test.Plan, c.test.Seed, time.Duration(c.test.Time))
+	if err != nil {
+		return c, withNearest(err)
+	}
+	if err := nemesis.CheckNodes(given, harness.NodeNames(c.test.Nodes)); err != nil {
+		return c, withNearest(err)
+	}
+	for _, f := range c.faults {
+		given = append(given, history.PlannedFault{Kind: f.Kind.Name})
+	}
+	if err := nemesis.Fit(given, setting); err != nil {
+		return c, usageError{err}
+	}
+	return c, nil
 }
 
 // numbers checks what is counted, and works out the concurrency.
@@ -142,6 +178,8 @@ func (o *testOptions) numbers() (concurrency int, err error) {
 		return 0, usagef("--op-timeout: %s given, more than 0 allowed", o.opTimeout)
 	case o.nodes < 1 || o.nodes > mostNodes:
 		return 0, usagef("--nodes: %d given, 1 to %d allowed", o.nodes, mostNodes)
+	case o.liveness < 0:
+		return 0, usagef("--liveness: %s given, 0 (no such phase) or more allowed", o.liveness)
 	case !(o.rate >= 0) || math.IsInf(o.rate, 1):
 		return 0, usagef("--rate: %g given, 0 (as fast as they go) or more allowed", o.rate)
 	}

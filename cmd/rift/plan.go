@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rift/harness"
 	"rift/harness/gen"
 	"rift/harness/history"
 	"rift/nemesis"
@@ -31,10 +32,12 @@ func (a *app) planCommand() *cobra.Command {
 A plan has a line for each fault, or for each fault that comes again and again:
 
   at 5s partition isolate-leader for 4s
-  at 1s..3s kill leader for 500ms..2s                              a range is drawn from the seed
-  at 2s every 10s clock leader skew=bump offset=-1m for 6s         repeated until the main phase ends
-  lane second at 3s pause one for 1s                               faults of one lane never overlap; default: the kind's name`,
-		Example: "  rift plan --seed 42 --nemesis kill,partition --time 30s > my.plan\n  rift run --seed 42 --plan my.plan", Args: noArgs,
+  at 1s..3s kill leader for 500ms..2s                                  a range is drawn from the seed
+  at 2s every 10s times 3 clock leader skew=bump offset=-1m for 6s     repeated, without times until the main phase ends
+  lane second at 3s pause n1,n3 for 1s                                 faults of one lane never overlap; default: the kind's name
+
+What a run did stands in its folder in the same form: ran.txt, with the nodes that each fault hit.`,
+		Example: "  rift plan --seed 42 --nemesis kill,partition --time 30s > my.plan\n  rift run --seed 42 --plan my.plan\n  rift plan --swarm --seed 7", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			chosen, err := o.resolve(c)
 			if err != nil {
@@ -73,19 +76,38 @@ func (c choice) main() gen.Generator {
 	return g
 }
 
+// planned are the faults of the main phase: a pure function of the test.
+func (c choice) planned() []history.PlannedFault {
+	t := c.test
+	length := time.Duration(t.Time)
+	switch {
+	case t.Plan != "":
+		faults, _ := nemesis.Expand(t.Plan, t.Seed, length) // it was checked when it was looked up
+		return faults
+	case t.Swarm:
+		return nemesis.Swarm(t.Seed, length, c.faults)
+	}
+	return nemesis.Schedule(t.Seed, length, c.faults)
+}
+
 // plan is everything that the run will do: a pure function of the test.
 func (c choice) plan() history.Plan {
-	length := time.Duration(c.test.Time)
-	faults := nemesis.Schedule(c.test.Seed, length, c.faults)
-	if c.test.Plan != "" {
-		faults, _ = nemesis.Expand(c.test.Plan, c.test.Seed, length) // it was checked when it was looked up
+	t, faults := c.test, c.planned()
+	var core []string
+	if t.Liveness > 0 {
+		var others []history.PlannedFault
+		core, others = nemesis.Liveness(t.Seed, time.Duration(t.Liveness), harness.NodeNames(t.Nodes))
+		for _, f := range others {
+			f.ID = len(faults) + 1
+			faults = append(faults, f)
+		}
 	}
 	if faults == nil {
 		faults = []history.PlannedFault{}
 	}
 	return history.Plan{
-		Version: 1, Seed: c.test.Seed, Faults: faults,
-		Streams: []history.Stream{describe("main", c.workload.Doc, c.main(), c.test.Concurrency)},
+		Version: 1, Seed: t.Seed, Faults: faults, Core: core,
+		Streams: []history.Stream{describe("main", c.workload.Doc, c.main(), t.Concurrency)},
 	}
 }
 

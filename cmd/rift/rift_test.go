@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+
 	"rift/checker"
 	"rift/harness"
 	"rift/harness/history"
@@ -43,6 +45,7 @@ func TestBadUsageNamesTheFieldAndWhatIsAllowed(t *testing.T) {
 		"run --name a/b":                       "--name",
 		"run --bin /nowhere/node":              "--bin",
 		"run --plan /nowhere/plan":             "--plan",
+		"run --liveness -1s":                   "--liveness: -1s given, 0 (no such phase) or more allowed",
 		"run --frobnicate":                     "--frobnicate",
 		"run extra":                            "none allowed",
 		"rnu":                                  `did you mean "run"?`,
@@ -57,6 +60,51 @@ func TestBadUsageNamesTheFieldAndWhatIsAllowed(t *testing.T) {
 		if code != exitUsage || !strings.Contains(errOut, mention) {
 			t.Errorf("rift %s: exit %d, %q; want exit %d and %q", args, code, errOut, exitUsage, mention)
 		}
+	}
+}
+
+func TestAPlansErrorsNameLineFieldAndTheNearestName(t *testing.T) {
+	for text, mention := range map[string]string{
+		"at 1s kill for 1s\nat 2s kil for 1s":    `plan line 2: fault: "kil" given; did you mean "kill"?`,
+		"at 1s kill leadr for 1s":                `plan line 1: target of kill: "leadr" given; did you mean "leader"?`,
+		"at 1s kill leader fro 2s":               `plan line 1: word after the target: "fro" given; did you mean "for"?`,
+		"at 1s clock one skeww=bump for 1s":      `plan line 1: argument of clock: "skeww" given; did you mean "skew"?`,
+		"at 1s kill n1,n6 for 1s":                `target of kill: "n6" given; did you mean "n1"?`,
+		"at 1s kil for 1s\nat 2s pauze for 1s":   `plan line 2: fault: "pauze" given; did you mean "pause"?`,
+		"at 1s kill for 1s\nat 1.5s kill for 1s": "lane kill",
+	} {
+		path := filepath.Join(t.TempDir(), "plan")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		code, _, errOut := rift(t, "run", "--plan", path)
+		if code != exitUsage || !strings.Contains(errOut, mention) {
+			t.Errorf("%q: exit %d, %q; want exit %d and %q", text, code, errOut, exitUsage, mention)
+		}
+	}
+	if code, _, errOut := rift(t, "run", "--plan", filepath.Join(repository, "docs/plans.md"), "--swarm"); code != exitUsage || !strings.Contains(errOut, "both given") {
+		t.Errorf("a plan and a swarm: exit %d, %q", code, errOut)
+	}
+}
+
+func TestASwarmsPlanIsAFunctionOfItsTest(t *testing.T) {
+	_, all, _ := rift(t, "plan", "--swarm", "--seed", "7")
+	var o testOptions
+	o.flags(&cobra.Command{})
+	o.seed, o.swarm = 7, true
+	chosen, err := o.lookUp()
+	if err != nil || len(chosen.test.Nemesis) == 0 {
+		t.Fatalf("candidates %v, error %v", chosen.test.Nemesis, err)
+	}
+	_, named, _ := rift(t, "plan", "--swarm", "--seed", "7", "--nemesis", strings.Join(chosen.test.Nemesis, ","))
+	if all != named || !strings.Contains(all, "lane 1 at ") {
+		t.Errorf("drawn from all kinds it is\n%s\nand from their names\n%s", all, named)
+	}
+	if line := commandLine(chosen.test, "", ""); !strings.Contains(line, "--swarm") || !strings.Contains(line, "--nemesis kill,") {
+		t.Error(line)
+	}
+	if line := replayLine(chosen.test, "", "dir/ran.txt"); strings.Contains(line, "--swarm") || strings.Contains(line, "--nemesis") || !strings.Contains(line, "--plan dir/ran.txt") {
+		t.Error(line)
 	}
 }
 

@@ -112,6 +112,7 @@ func (a *app) makeRun(ctx context.Context, c choice, o runOptions) (outcome, err
 func (a *app) carryOut(ctx context.Context, c *choice, o runOptions, tag, dir string) error {
 	hosts, err := chooseHosts(ctx, o.cluster, harness.HostsOptions{
 		Tag: tag, Dir: dir, Data: filepath.Join(harness.DataRoot(), tag), Log: a.logger(),
+		Disk: harness.DiskOptions{Model: c.test.Disk, DurableAfter: time.Duration(c.test.DurableAfter)},
 	})
 	if err != nil {
 		return errors.Join(err, os.RemoveAll(dir))
@@ -124,6 +125,9 @@ func (a *app) carryOut(ctx context.Context, c *choice, o runOptions, tag, dir st
 		text = nemesis.Text(plan.Faults)
 	}
 	c.test.Command = commandLine(c.test, o.test.bin, planText)
+	if len(plan.Faults) > 0 {
+		c.test.Replay = replayLine(c.test, o.test.bin, filepath.Join(dir, history.RanFile))
+	}
 	if err := errors.Join(
 		history.WriteJSON(filepath.Join(dir, history.TestFile), c.test),
 		history.WriteJSON(filepath.Join(dir, history.PlanFile), plan),
@@ -189,12 +193,22 @@ func commandLine(t history.Test, bin, planText string) string {
 	if t.Plan != "" {
 		args = append(args, "--plan", planText)
 	}
+	if t.Swarm {
+		args = append(args, "--swarm")
+	}
+	if t.KeepQuorum {
+		args = append(args, "--keep-quorum")
+	}
+	if t.Liveness > 0 {
+		args = append(args, "--liveness", time.Duration(t.Liveness).String())
+	}
 	if bin != "" {
 		args = append(args, "--bin", bin)
 	}
 	if len(t.Bugs) > 0 {
 		args = append(args, "--bug", strings.Join(t.Bugs, ","))
 	}
+	args = append(args, diskArgs(t)...)
 	args = append(args, "--time", time.Duration(t.Time).String(), "--op-timeout", time.Duration(t.OpTimeout).String(),
 		"--nodes", fmt.Sprint(t.Nodes), "--concurrency", fmt.Sprint(t.Concurrency), "--rate", fmt.Sprint(t.Rate))
 	for _, k := range sortedKeys(t.Options) {
@@ -205,6 +219,12 @@ func commandLine(t history.Test, bin, planText string) string {
 		args[i] = shellQuote(arg)
 	}
 	return strings.Join(args, " ")
+}
+
+// replayLine is the command that puts in what ran, as it stands in the file ran, in place of what was planned.
+func replayLine(t history.Test, bin, ran string) string {
+	t.Nemesis, t.Swarm, t.Plan = nil, false, ran
+	return commandLine(t, bin, ran)
 }
 
 // shellQuote quotes an argument that a POSIX shell would take apart.
@@ -218,11 +238,11 @@ func shellQuote(arg string) string {
 	return "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
 }
 
-// kindsOf are the kinds of fault in a plan, in the order of their first.
+// kindsOf are the kinds of fault in a plan's main phase, in the order of their first.
 func kindsOf(plan history.Plan) []string {
 	var kinds []string
 	for _, f := range plan.Faults {
-		if !slices.Contains(kinds, f.Kind) {
+		if f.Phase == "" && !slices.Contains(kinds, f.Kind) {
 			kinds = append(kinds, f.Kind)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 func (a *app) sweepCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "sweep", Short: "Remove what runs that have died left on this machine",
-		Long: `Removes the containers, networks, namespaces, firewall tables, processes and data of runs whose rift has died, and
+		Long: `Removes the mounts, containers, networks, namespaces, firewall tables, processes and data of runs whose rift has died, and
 nothing else. Every run does this first by itself. It is safe beside runs that go on.`,
 		Example: "  rift sweep", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -62,6 +62,14 @@ func (u until) Next(c Context) (Step, Generator) {
 	return s, until{u.end, rest}
 }
 
+// Rest is what a stream that Until has ended goes on with; any other stream is its own rest.
+func Rest(g Generator) Generator {
+	if u, ok := g.(until); ok {
+		return u.g
+	}
+	return g
+}
+
 func (u until) Observe(worker int, ended history.Type) Generator {
 	return until{u.end, Observe(u.g, worker, ended)}
 }

@@ -91,6 +91,19 @@ func TestPhasesWaitForOpenOperations(t *testing.T) {
 	}
 }
 
+func TestRestGoesOnWhereUntilEnded(t *testing.T) {
+	g := Until(time.Second, numbered("a"))
+	first, g := g.Next(Context{})
+	if s, ended := g.Next(Context{Time: time.Second}); s.Status != Done {
+		t.Fatalf("after its time it gives %v", s)
+	} else if next, _ := Rest(ended).Next(Context{Time: 2 * time.Second}); next.Status != Ready || string(next.Op.Value) == string(first.Op.Value) {
+		t.Errorf("its rest gives %v after %v", next, first)
+	}
+	if s, _ := Rest(numbered("b")).Next(Context{}); s.Status != Ready {
+		t.Errorf("the rest of a stream without an end gives %v", s)
+	}
+}
+
 func TestUntilOKWaitsForTheOthers(t *testing.T) {
 	s, g := UntilOK(2, Op{F: "a"}).Next(Context{Worker: 0})
 	if s.Status != Ready {

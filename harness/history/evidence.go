@@ -44,12 +44,18 @@ type View struct {
 // Unreachable is the State of a View of a node that did not answer.
 const Unreachable = "unreachable"
 
+// The phases that others look for by their names.
+const (
+	MainPhase     = "main"     // clients and faults side by side
+	LivenessPhase = "liveness" // a majority is left in peace, and must make progress without the others
+)
+
 // FinalPhase is the name of a run's last phase; a run without it was cut short.
 const FinalPhase = "final"
 
 // Phase is one phase of the run as it went: one line of phases.jsonl.
 type Phase struct {
-	Name  string        `json:"name"`  // set-up, main, heal, quiesce, final
+	Name  string        `json:"name"`  // set-up, main, heal, liveness, quiesce, final
 	Start time.Duration `json:"start"` // nanoseconds since the run's start
 	End   time.Duration `json:"end"`
 	Note  string        `json:"note,omitempty"` // how it ended, if not as planned: deadline, interrupted, ...

@@ -17,6 +17,7 @@ const (
 	TestFile     = "test.json"
 	PlanFile     = "plan.json"
 	PlanTextFile = "plan.txt"
+	RanFile      = "ran.txt"
 	HistoryFile  = "history.jsonl"
 	EvidenceFile = "evidence.jsonl"
 	ViewsFile    = "views.jsonl"

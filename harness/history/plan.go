@@ -28,24 +28,30 @@ func (d Duration) String() string { return time.Duration(d).String() }
 // Test is what was asked for: everything that the plan is a function of, and what is needed to ask
 // for it again. It stands in test.json, with Started and the versions added by the run.
 type Test struct {
-	Name        string            `json:"name"`              // names the folder below store/; default: the workload
-	System      string            `json:"system"`            // the system under test
-	Workload    string            `json:"workload"`          //
-	Cluster     string            `json:"cluster"`           // docker, local or sim
-	Nodes       int               `json:"nodes"`             // 1 to 9
-	Concurrency int               `json:"concurrency"`       // workers, one connection each
-	Rate        float64           `json:"rate"`              // operations a second over all workers; 0: as fast as they go
-	Time        Duration          `json:"time"`              // length of the main phase
-	OpTimeout   Duration          `json:"op_timeout"`        // after which an operation is indeterminate
-	Nemesis     []string          `json:"nemesis"`           // fault kinds; empty: none
-	Plan        string            `json:"plan,omitempty"`    // faults as the text of a plan, in place of Nemesis
-	Bugs        []string          `json:"bugs,omitempty"`    // bugs switched on in the system
-	Options     map[string]string `json:"options,omitempty"` // the workload's and the system's own
-	Seed        int64             `json:"seed"`
-	Command     string            `json:"command,omitempty"` // the command line that repeats the run
-	Started     time.Time         `json:"started,omitzero"`
-	Version     string            `json:"version,omitempty"` // of rift
-	Subject     map[string]string `json:"subject,omitempty"` // what is known of the system: version, image digest, ...
+	Name         string            `json:"name"`                   // names the folder below store/; default: the workload
+	System       string            `json:"system"`                 // the system under test
+	Workload     string            `json:"workload"`               //
+	Cluster      string            `json:"cluster"`                // docker, local or sim
+	Nodes        int               `json:"nodes"`                  // 1 to 9
+	Concurrency  int               `json:"concurrency"`            // workers, one connection each
+	Rate         float64           `json:"rate"`                   // operations a second over all workers; 0: as fast as they go
+	Time         Duration          `json:"time"`                   // length of the main phase
+	OpTimeout    Duration          `json:"op_timeout"`             // after which an operation is indeterminate
+	Nemesis      []string          `json:"nemesis"`                // fault kinds; empty: none
+	Plan         string            `json:"plan,omitempty"`         // faults as the text of a plan, in place of Nemesis
+	Disk         string            `json:"disk,omitempty"`         // model of the lossy file system under each node's data (ext4, strict); empty: the machine's own disk
+	DurableAfter Duration          `json:"durable_after,omitzero"` // after which a lossy disk keeps what was not synced; 0: never
+	Swarm        bool              `json:"swarm,omitempty"`        // the seed draws some of the kinds in Nemesis, and how dense they come
+	KeepQuorum   bool              `json:"keep_quorum,omitempty"`  // faults always leave a majority of the nodes in peace
+	Liveness     Duration          `json:"liveness,omitempty"`     // within which a majority left in peace must make progress after the main phase; 0: not asked
+	Bugs         []string          `json:"bugs,omitempty"`         // bugs switched on in the system
+	Options      map[string]string `json:"options,omitempty"`      // the workload's and the system's own
+	Seed         int64             `json:"seed"`
+	Command      string            `json:"command,omitempty"` // the command line that repeats the run
+	Replay       string            `json:"replay,omitempty"`  // the command line that puts in what ran, at the nodes that it hit
+	Started      time.Time         `json:"started,omitzero"`
+	Version      string            `json:"version,omitempty"` // of rift
+	Subject      map[string]string `json:"subject,omitempty"` // what is known of the system: version, image digest, ...
 }
 
 // Plan is everything that a run will do, drawn from the seed before anything starts. The same test
@@ -54,7 +60,8 @@ type Plan struct {
 	Version int            `json:"version"` // of this form: 1
 	Seed    int64          `json:"seed"`
 	Streams []Stream       `json:"streams"`
-	Faults  []PlannedFault `json:"faults"` // ordered by At, then ID
+	Faults  []PlannedFault `json:"faults"`         // ordered by phase, At, then ID
+	Core    []string       `json:"core,omitempty"` // the nodes that are left in peace in the liveness phase, where there is one
 }
 
 // Stream describes one stream of operations. Its operations are a pure function of the generator,
@@ -71,12 +78,13 @@ type Stream struct {
 // PlannedFault is one fault as the plan names it. Whom it hits is found out when it runs, since
 // "leader" has no meaning before; what it needs to draw then, it draws from Seed.
 type PlannedFault struct {
-	ID     int               `json:"id"`   // unique in the plan, from 1
-	Lane   string            `json:"lane"` // faults of one lane never overlap
-	Kind   string            `json:"kind"` // kill, pause, partition, clock, ...
+	ID     int               `json:"id"`              // unique in the plan, from 1
+	Phase  string            `json:"phase,omitempty"` // in which it is put in: "" is the main phase, else LivenessPhase
+	Lane   string            `json:"lane"`            // faults of one lane never overlap
+	Kind   string            `json:"kind"`            // kill, pause, partition, clock, ...
 	Target string            `json:"target,omitempty"`
 	Args   map[string]string `json:"args,omitempty"` // the kind's own: shape, offset, rate, ...
-	At     Duration          `json:"at"`             // since the start of the main phase
+	At     Duration          `json:"at"`             // since the start of the phase
 	For    Duration          `json:"for"`            // until it is healed
 	Seed   int64             `json:"seed"`
 }

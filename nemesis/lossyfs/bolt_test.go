@@ -1,74 +1,11 @@
 package lossyfs
 
 import (
-	"math/rand/v2"
 	"os"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 )
-
-// TestBoltKeepsWhatItAcknowledged kills bbolt and fails its disk's power again and again: each time it opens, is
-// consistent, and has every key that it acknowledged.
-func TestBoltKeepsWhatItAcknowledged(t *testing.T) {
-	for _, kind := range []Model{Ext4, Strict} {
-		t.Run(string(kind), func(t *testing.T) {
-			f := mount(t, Options{Model: kind})
-			r := rand.New(rand.NewPCG(*seed, 0))
-			acked, announced, losses := 0, 0, 0
-			for round := range *rounds / 2 {
-				c := start(t, "bolt", f.at("db"))
-				has := 0
-				for line := range c.lines {
-					if line == "ready" {
-						break
-					}
-					key, err := strconv.Atoi(strings.TrimPrefix(line, "has "))
-					if err != nil || key != has+1 {
-						t.Fatalf("round %d: %q after key %d", round, line, has)
-					}
-					has = key
-				}
-				if has < acked || has > announced {
-					t.Fatalf("round %d: keys up to %d, of which %d were acknowledged and %d put", round, has, acked, announced)
-				}
-				if round == 0 && kind == Strict {
-					syncFolder(t, f.options.Mountpoint) // bbolt leaves that to its user
-				}
-				note := func(line string) {
-					if key, ok := strings.CutPrefix(line, "acked "); ok {
-						acked, _ = strconv.Atoi(key)
-					} else if key, ok := strings.CutPrefix(line, "puts "); ok {
-						announced, _ = strconv.Atoi(key)
-					}
-				}
-				acked, announced = has, has
-				for range 2 + r.IntN(60) {
-					note(<-c.lines)
-				}
-				for _, line := range c.kill(t) {
-					note(line)
-				}
-				if acked == has && announced == has {
-					t.Fatalf("round %d: bbolt has put nothing", round)
-				}
-				lost, err := f.PowerFail([]Loss{All, RandomPages, TornSectors}[round%3], r)
-				if err != nil {
-					t.Fatal(err)
-				}
-				losses += len(lost.Files)
-				if err := f.Remount(); err != nil {
-					t.Fatal(err)
-				}
-			}
-			t.Logf("%d keys acknowledged over %d power failures, %d of which took something", acked, *rounds/2, losses)
-			if losses == 0 {
-				t.Error("no power failure took anything")
-			}
-		})
-	}
-}
 
 // TestBoltWithoutSyncIsCaught is the counter-check: the same program, told not to sync, loses what it acknowledged.
 func TestBoltWithoutSyncIsCaught(t *testing.T) {

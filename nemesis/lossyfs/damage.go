@@ -16,6 +16,7 @@ type Damage struct {
 	Path   string // below the mount point
 	Offset int64  // of the byte whose bit was flipped, or from which on the file was cut off
 	Bit    int    // that was flipped, 0 to 7
+	Byte   byte   // what the byte whose bit was flipped has become
 	Bytes  int64  // how many were cut off
 }
 
@@ -32,6 +33,7 @@ func (f *FS) FlipAtRest(pattern string, r *rand.Rand) (Damage, error) {
 			return err
 		}
 		b[0] ^= 1 << d.Bit
+		d.Byte = b[0]
 		c.damage(d.Offset/pageSize, func(before *page) { before[d.Offset%pageSize] ^= 1 << d.Bit })
 		_, err := file.WriteAt(b[:], d.Offset)
 		return err

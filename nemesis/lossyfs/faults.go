@@ -23,10 +23,10 @@ type Faults struct {
 	FlipRead   Chance // one bit of what a read returns is flipped; on the disk it is right
 
 	FsyncDelay time.Duration // each fsync takes this much longer
-	Stall      bool          // nothing that needs the disk returns, until other faults are set or the caller is killed
+	Stall      bool          // nothing that needs the disk returns, until the fault is taken out or the caller is killed
 }
 
-// Chance says which calls are hit: of all calls since the faults were set, the Nth (1 is the first), and besides it each with the
+// Chance says which calls are hit: of all calls since the faults were put in that no earlier fault hit, the Nth (1 is the first), and besides it each with the
 // probability Share (0 to 1). The zero value hits none. The kernel repeats a failed read once if it was reading ahead, so that a program may
 // not see the Nth.
 type Chance struct {
@@ -34,33 +34,35 @@ type Chance struct {
 	Share float64
 }
 
-// Counts is what has happened since Mount: calls that reached the disk, and faults that bit. Reads that the kernel answers from memory
+// Counts is what has happened: calls that reached the disk, and faults that bit. Reads that the kernel answers from memory
 // do not reach it.
 type Counts struct {
-	Reads, Writes, Fsyncs                                        int
+	Reads, Writes, Creates, Fsyncs                               int
 	FsyncErrors, ReadErrors, WriteErrors, NoSpace, Flips, Delays int
-	Stalls                                                       int // calls that had to wait for the end of a stall
+	Stalls                                                       int           // calls that had to wait for the end of a stall
+	Held                                                         time.Duration // how long all the calls together were kept that are kept no longer
 }
 
-// Set replaces the faults. Calls that an earlier stall or delay holds go on. If reads are to fail or flip, the kernel's memory of the files is
-// dropped, as if it had been short of memory, so that reads reach the disk.
-func (f *FS) Set(faults Faults) error {
+// Arm puts faults in, besides those that are in already; where several would hit a call, the earliest does. They stay over power failures, until
+// they are taken out. If reads are to fail or flip, the kernel's memory of the files is dropped, as if it had been short of memory, so that
+// reads reach the disk.
+func (f *FS) Arm(faults Faults) (*Armed, error) {
 	if err := faults.Validate(); err != nil {
-		return fmt.Errorf("set faults: %w", err)
+		return nil, fmt.Errorf("put faults in: %w", err)
 	}
-	f.faults.set(faults)
+	a := f.faults.arm(faults)
 	if faults.ReadError == (Chance{}) && faults.FlipRead == (Chance{}) || faults.Stall {
-		return nil
+		return a, nil
 	}
 	f.life.Lock()
 	defer f.life.Unlock()
 	if f.volume != nil {
 		f.volume.dropCaches()
 	}
-	return nil
+	return a, nil
 }
 
-// Counts returns what has happened so far.
+// Counts returns what has happened since Mount.
 func (f *FS) Counts() Counts {
 	f.faults.mu.Lock()
 	defer f.faults.mu.Unlock()

@@ -31,11 +31,15 @@ func file(t testing.TB, f *FS, name string, content []byte) *os.File {
 	return file
 }
 
-func set(t testing.TB, f *FS, faults Faults) {
+// set has the faults be the only ones.
+func set(t testing.TB, f *FS, faults Faults) *Armed {
 	t.Helper()
-	if err := f.Set(faults); err != nil {
+	f.faults.clear()
+	a, err := f.Arm(faults)
+	if err != nil {
 		t.Fatal(err)
 	}
+	return a
 }
 
 func wantError(t testing.TB, what string, err, want error) {
@@ -72,6 +76,45 @@ func TestErrorsBite(t *testing.T) {
 	got := f.Counts()
 	if got.FsyncErrors != 1 || got.NoSpace != 2 || got.WriteErrors != 1 || got.ReadErrors == 0 {
 		t.Errorf("counted %+v", got)
+	}
+}
+
+// TestFaultsOverlap puts faults in besides others, as lanes do that know nothing of each other.
+func TestFaultsOverlap(t *testing.T) {
+	f := mount(t, Options{})
+	wal, other := file(t, f, "wal", []byte("old")), file(t, f, "other", []byte("old"))
+	arm := func(faults Faults) *Armed {
+		a, err := f.Arm(faults)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	first := arm(Faults{FsyncError: Chance{Nth: 2}})
+	wantError(t, "first fsync", wal.Sync(), nil)
+	second := arm(Faults{FsyncError: Chance{Nth: 2}, Path: "other"})
+	select {
+	case <-first.Bitten():
+		t.Error("it has bitten before the second fsync")
+	default:
+	}
+	wantError(t, "fsync that is the second since the first fault", other.Sync(), unix.EIO)
+	<-first.Bitten()
+	first.Disarm()
+	first.Disarm()
+	wantError(t, "fsync that no fault concerns", wal.Sync(), nil)
+	wantError(t, "fsync that is the first to get as far as the second fault", other.Sync(), nil)
+	wantError(t, "fsync that is the second", other.Sync(), unix.EIO)
+	second.Disarm()
+	wantError(t, "fsync on a healthy disk", other.Sync(), nil)
+	if got, want := first.Counts(), (Counts{Fsyncs: 2, FsyncErrors: 1}); got != want {
+		t.Errorf("the first fault counted %+v, want %+v", got, want)
+	}
+	if got, want := second.Counts(), (Counts{Fsyncs: 3, FsyncErrors: 1}); got != want {
+		t.Errorf("the second fault counted %+v, want %+v", got, want)
+	}
+	if n := f.Counts().FsyncErrors; n != 2 {
+		t.Errorf("%d failed fsyncs counted in all", n)
 	}
 }
 
@@ -257,14 +300,14 @@ func TestFsyncDelay(t *testing.T) {
 	f := mount(t, Options{})
 	file := file(t, f, "file", []byte("old"))
 	const delay = 50 * time.Millisecond
-	set(t, f, Faults{FsyncDelay: delay})
+	slow := set(t, f, Faults{FsyncDelay: delay})
 	began := time.Now()
 	wantError(t, "slow fsync", file.Sync(), nil)
 	if took := time.Since(began); took < delay {
 		t.Errorf("fsync took %v, less than the delay of %v", took, delay)
 	}
-	if n := f.Counts().Delays; n != 1 {
-		t.Errorf("%d delays counted", n)
+	if c := slow.Counts(); c.Delays != 1 || c.Held < delay {
+		t.Errorf("counted %d delays, %v in all", c.Delays, c.Held)
 	}
 }
 

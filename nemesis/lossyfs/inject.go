@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,68 +38,138 @@ const (
 
 // injector decides what goes wrong.
 type injector struct {
-	mu      sync.Mutex // guards what follows
-	faults  Faults
-	random  *rand.Rand
-	calls   [chances]int  // since the faults were set, that each chance could have hit
-	changed chan struct{} // closed when other faults are set
-	counts  Counts
+	mu     sync.Mutex // guards what follows, and all that is armed
+	armed  []*Armed   // in the order in which they were put in
+	counts Counts
+}
+
+// Armed is faults that are in.
+type Armed struct {
+	in     *injector
+	faults Faults
+	bitten chan struct{} // closed when they have bitten
+	gone   chan struct{} // closed when they are taken out
+
+	// Guarded by the injector's mutex.
+	random *rand.Rand
+	calls  [chances]int // that each chance could have hit
+	counts Counts
 }
 
 // effect is what goes wrong with one call.
 type effect struct {
-	stall   bool
-	delay   time.Duration
-	status  fuse.Status
-	changed <-chan struct{} // closed when other faults are set
+	stall  bool
+	delay  time.Duration
+	status fuse.Status
+	by     *Armed // which stalls or delays it
 }
 
-func (i *injector) clear() { i.set(Faults{}) }
-
-func (i *injector) set(f Faults) {
+func (i *injector) arm(f Faults) *Armed {
+	a := &Armed{in: i, faults: f, bitten: make(chan struct{}), gone: make(chan struct{}), random: rand.New(rand.NewPCG(f.Seed, 0))}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.changed != nil {
-		close(i.changed)
-	}
-	i.faults, i.calls, i.changed = f, [chances]int{}, make(chan struct{})
-	i.random = rand.New(rand.NewPCG(f.Seed, 0))
+	i.armed = append(i.armed, a)
+	return a
 }
 
-// decide says what goes wrong with a call on what lies at a path.
-func (i *injector) decide(c call, where func() string) effect {
+// Disarm takes the faults out. Calls that they hold go on. Doing it twice does nothing.
+func (a *Armed) Disarm() {
+	a.in.mu.Lock()
+	defer a.in.mu.Unlock()
+	if at := slices.Index(a.in.armed, a); at >= 0 {
+		a.in.armed = slices.Delete(a.in.armed, at, at+1)
+		close(a.gone)
+	}
+}
+
+// Bitten is closed when the faults have bitten for the first time.
+func (a *Armed) Bitten() <-chan struct{} { return a.bitten }
+
+// Counts returns what has happened while the faults were in: the calls that concern them, and how often they bit.
+func (a *Armed) Counts() Counts {
+	a.in.mu.Lock()
+	defer a.in.mu.Unlock()
+	return a.counts
+}
+
+// clear takes all faults out.
+func (i *injector) clear() {
+	i.mu.Lock()
+	all := slices.Clone(i.armed)
+	i.mu.Unlock()
+	for _, a := range all {
+		a.Disarm()
+	}
+}
+
+// decide says what goes wrong with a call on what lies at a path. It is asked again about a call that has waited for the end of a stall.
+func (i *injector) decide(c call, where func() string, again bool) effect {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	e := effect{status: fuse.OK, changed: i.changed}
-	if !i.faults.concern(where) {
-		return e
+	if !again {
+		i.counts.count(c)
 	}
-	if i.faults.Stall {
-		e.stall = true
-		return e
-	}
-	f := i.faults
-	switch {
-	case c == callFsync:
-		if e.delay = f.FsyncDelay; e.delay > 0 {
-			i.counts.Delays++
+	e := effect{status: fuse.OK}
+	var concerned []*Armed
+	for _, a := range i.armed {
+		if !a.faults.concern(where) {
+			continue
 		}
-		i.fail(&e, f.FsyncError, &i.calls[fsyncErrors], &i.counts.FsyncErrors, fuse.EIO)
-	case c == callRead:
-		i.fail(&e, f.ReadError, &i.calls[readErrors], &i.counts.ReadErrors, fuse.EIO)
-	case c == callWrite:
-		i.fail(&e, f.WriteError, &i.calls[writeErrors], &i.counts.WriteErrors, fuse.EIO)
+		concerned = append(concerned, a)
+		if !again {
+			a.counts.count(c)
+		}
+		if a.faults.Stall && !e.stall {
+			e.stall, e.by = true, a
+			if !again {
+				a.bit(func(c *Counts) *int { return &c.Stalls })
+			}
+		}
 	}
-	if c == callWrite || c == callCreate {
-		i.fail(&e, f.NoSpace, &i.calls[noSpace], &i.counts.NoSpace, fuse.Status(unix.ENOSPC))
+	if e.stall {
+		return e
+	}
+	for _, a := range concerned {
+		a.affect(c, &e)
 	}
 	return e
 }
 
+// affect adds to what goes wrong with a call.
+func (a *Armed) affect(c call, e *effect) {
+	f := a.faults
+	switch c {
+	case callFsync:
+		if f.FsyncDelay > e.delay {
+			e.delay, e.by = f.FsyncDelay, a
+			a.bit(func(c *Counts) *int { return &c.Delays })
+		}
+		a.fail(e, f.FsyncError, fsyncErrors, fuse.EIO, func(c *Counts) *int { return &c.FsyncErrors })
+	case callRead:
+		a.fail(e, f.ReadError, readErrors, fuse.EIO, func(c *Counts) *int { return &c.ReadErrors })
+	case callWrite:
+		a.fail(e, f.WriteError, writeErrors, fuse.EIO, func(c *Counts) *int { return &c.WriteErrors })
+	}
+	if c == callWrite || c == callCreate {
+		a.fail(e, f.NoSpace, noSpace, fuse.Status(unix.ENOSPC), func(c *Counts) *int { return &c.NoSpace })
+	}
+}
+
+// bit counts that the faults bit. The injector is locked.
+func (a *Armed) bit(which func(*Counts) *int) {
+	*which(&a.counts)++
+	*which(&a.in.counts)++
+	select {
+	case <-a.bitten:
+	default:
+		close(a.bitten)
+	}
+}
+
 // fail makes a call fail, unless it fails already, if its chance says so.
-func (i *injector) fail(e *effect, c Chance, calls, hits *int, status fuse.Status) {
-	if e.status == fuse.OK && c.hit(calls, i.random) {
-		*hits++
+func (a *Armed) fail(e *effect, c Chance, calls int, status fuse.Status, which func(*Counts) *int) {
+	if e.status == fuse.OK && c.hit(&a.calls[calls], a.random) {
+		a.bit(which)
 		e.status = status
 	}
 }
@@ -121,66 +192,72 @@ func (f *Faults) concern(where func() string) bool {
 	return whole || last
 }
 
-// flip flips one bit of what was read, if its chance says so.
+// flip flips bits of what was read, one for each chance that says so.
 func (i *injector) flip(data []byte, where func() string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if len(data) == 0 || i.faults.FlipRead == (Chance{}) || !i.faults.concern(where) || !i.faults.FlipRead.hit(&i.calls[flips], i.random) {
-		return
+	for _, a := range i.armed {
+		if len(data) == 0 || a.faults.FlipRead == (Chance{}) || !a.faults.concern(where) || !a.faults.FlipRead.hit(&a.calls[flips], a.random) {
+			continue
+		}
+		bit := a.random.IntN(len(data) * 8)
+		data[bit/8] ^= 1 << (bit % 8)
+		a.bit(func(c *Counts) *int { return &c.Flips })
 	}
-	bit := i.random.IntN(len(data) * 8)
-	data[bit/8] ^= 1 << (bit % 8)
-	i.counts.Flips++
 }
 
-func (i *injector) count(c call) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	switch c {
+func (c *Counts) count(what call) {
+	switch what {
 	case callRead:
-		i.counts.Reads++
+		c.Reads++
 	case callWrite:
-		i.counts.Writes++
+		c.Writes++
+	case callCreate:
+		c.Creates++
 	case callFsync:
-		i.counts.Fsyncs++
+		c.Fsyncs++
 	}
 }
 
 // admit lets a call through to the disk, when it may go on, or says how it fails.
 func (v *volume) admit(c call, n *node, h *fuse.InHeader, cancel <-chan struct{}) fuse.Status {
 	where := func() string { return v.path(n) }
-	v.faults.count(c)
-	e := v.faults.decide(c, where)
-	if e.stall {
-		v.faults.mu.Lock()
-		v.faults.counts.Stalls++
-		v.faults.mu.Unlock()
-	}
+	e := v.faults.decide(c, where, false)
 	for e.stall {
-		if !v.hold(h, cancel, nil, e.changed) {
+		if !v.hold(h, cancel, nil, e.by) {
 			return fuse.EINTR
 		}
-		e = v.faults.decide(c, where)
+		e = v.faults.decide(c, where, true)
 	}
 	if e.delay > 0 {
 		timer := time.NewTimer(e.delay)
 		defer timer.Stop()
-		if !v.hold(h, cancel, timer.C, e.changed) {
+		if !v.hold(h, cancel, timer.C, e.by) {
 			return fuse.EINTR
 		}
 	}
 	return e.status
 }
 
-// hold keeps a call until its time is up or other faults are set, and says whether it may then go on. It ends at once if the caller is
+// held counts how long a call was kept.
+func (a *Armed) held(since time.Time) {
+	a.in.mu.Lock()
+	defer a.in.mu.Unlock()
+	took := time.Since(since)
+	a.counts.Held += took
+	a.in.counts.Held += took
+}
+
+// hold keeps a call until its time is up or its fault is taken out, and says whether it may then go on. It ends at once if the caller is
 // killed, or else the dead process could not vanish. Other signals do not end it: no disk knows of them.
-func (v *volume) hold(h *fuse.InHeader, cancel <-chan struct{}, over <-chan time.Time, changed <-chan struct{}) bool {
+func (v *volume) hold(h *fuse.InHeader, cancel <-chan struct{}, over <-chan time.Time, by *Armed) bool {
+	defer by.held(time.Now())
 	var again <-chan time.Time
 	for {
 		select {
 		case <-over:
 			return true
-		case <-changed:
+		case <-by.gone:
 			return true
 		case <-v.gone:
 			return false

@@ -82,7 +82,6 @@ func Mount(o Options) (*FS, error) {
 		return nil, fmt.Errorf("mount a lossy file system: %w", err)
 	}
 	f := &FS{options: o}
-	f.faults.clear()
 	if f.aside, err = lockAside(o.Backing); err != nil {
 		return nil, fmt.Errorf("mount a lossy file system: %w", err)
 	}
@@ -92,7 +91,7 @@ func Mount(o Options) (*FS, error) {
 	return f, nil
 }
 
-// Remount mounts the tree again after PowerFail. The faults that were set stay set.
+// Remount mounts the tree again after PowerFail. The faults that are in stay in.
 func (f *FS) Remount() error {
 	f.life.Lock()
 	defer f.life.Unlock()
@@ -111,6 +110,16 @@ func (f *FS) Remount() error {
 	}
 	f.volume = v
 	return nil
+}
+
+// Mountpoint is where it is mounted, as an absolute path.
+func (f *FS) Mountpoint() string { return f.options.Mountpoint }
+
+// Mounted says whether it is mounted: not between PowerFail and Remount, nor after Close.
+func (f *FS) Mounted() bool {
+	f.life.Lock()
+	defer f.life.Unlock()
+	return f.volume != nil
 }
 
 // Close ends all faults, writes back what programs hold in mapped pages, and unmounts, also under programs that still run. The live

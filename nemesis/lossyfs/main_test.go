@@ -31,6 +31,7 @@ var children = map[string]func(args []string) error{
 	"commit": commitChild,
 	"hold":   holdChild,
 	"mapped": mappedChild,
+	"pebble": pebbleChild,
 	"sync":   syncChild,
 }
 

@@ -221,14 +221,15 @@ func (w *world) change(h handle) error {
 	case 6:
 		w.say("fsync %s, which fails", h.Name())
 		w.failFsync(h.n)
-		if err := w.Set(Faults{FsyncError: Chance{Nth: 1}}); err != nil {
+		a, err := w.Arm(Faults{FsyncError: Chance{Nth: 1}})
+		if err != nil {
 			return err
 		}
-		err := unix.Fsync(int(h.Fd()))
-		if err != unix.EIO {
+		defer a.Disarm()
+		if err := unix.Fsync(int(h.Fd())); err != unix.EIO {
 			return fmt.Errorf("fsync under EIO: %v", err)
 		}
-		return w.Set(Faults{})
+		return nil
 	default:
 		w.say("fsync %s", h.Name())
 		w.model.fsync(h.n)
