@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/sys"
 
 	"rift/harness/history"
@@ -76,7 +77,8 @@ func (m *machine) start() {
 // live runs the program from its beginning to its end.
 func (p *process) live() {
 	m := p.machine
-	ctx := context.WithValue(m.world.ctx, processKey{}, p)
+	ctx := experimental.WithMemoryAllocator(context.WithoutCancel(m.world.ctx), &m.program.memories)
+	ctx = context.WithValue(ctx, processKey{}, p)
 	config := wazero.NewModuleConfig().WithName("").WithStartFunctions()
 	instance, err := m.program.runtime.InstantiateModule(ctx, m.program.compiled, config)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 type Program struct {
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
+	memories memories
 }
 
 // LoadProgram compiles a program, which takes some seconds, unless it stands in the cache: a folder that keeps what was compiled, "" for none.
