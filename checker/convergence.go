@@ -120,7 +120,7 @@ func (c Convergence) behind() string {
 	last, asked := make(map[string]history.View), make(map[string]bool)
 	newest := uint64(0)
 	for _, v := range c.Views {
-		asked[v.Node] = true
+		asked[v.Node] = v.State != history.NoMember
 		if v.Time >= final.Start && v.State != history.Unreachable {
 			last[v.Node] = v
 			newest = max(newest, v.Revision)
@@ -128,6 +128,7 @@ func (c Convergence) behind() string {
 	}
 	for _, node := range slices.Sorted(maps.Keys(asked)) {
 		switch v, ok := last[node]; {
+		case !asked[node]: // it was a member only for a while
 		case !ok:
 			return fmt.Sprintf("%s did not tell what it holds once every fault was healed, so nobody knows whether it came to hold the same.", node)
 		case v.Revision < newest:

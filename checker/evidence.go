@@ -16,7 +16,7 @@ import (
 const (
 	DefaultLeastOperations = 100             // operations that succeeded in the whole run
 	DefaultLeastUnderFault = 20              // of these, while a fault was on
-	DefaultLongUnderKind   = 5 * time.Second // of a kind's faults in all, after which something must have succeeded
+	DefaultLongUnderKind   = 5 * time.Second // of a kind's faults, with a majority left alone, after which something must have succeeded
 )
 
 // Evidence tells whether the run put the system to the test: every planned kind of fault was proven to bite at least once,
@@ -24,7 +24,8 @@ const (
 // proves nothing about the system, so the verdict is unknown; it is never invalid.
 //
 // A kind of fault under which clients tried and nothing succeeded is said in the table. The run falls short for it if the kind was on for long
-// and its faults always left a majority alone, so that there was something to be seen; that of a majority is missed, nobody can help.
+// while all faults together left a majority alone, so that something could have succeeded.
+// A fault that hit every node leaves nobody to serve: what succeeds after it, to the end of the run, counts as if it had succeeded meanwhile.
 // Faults of the liveness phase stand in rows of their own, and what succeeded under them counts for the liveness checker alone.
 type Evidence struct {
 	Plan            history.Plan
@@ -41,14 +42,11 @@ type biting struct {
 	kind                             string
 	planned, proven, skipped, failed int
 	on                               []interval
-	most                             int    // nodes that one of them hit
-	tried, ok                        int    // operations that were invoked, and that succeeded, while one was on
-	why                              string // the last reason why one did not bite
-	apart                            bool   // in a phase other than the main one
+	tested                           []interval // in which what succeeds shows that the system bears the faults
+	tried, ok                        int        // operations that were invoked, and that succeeded, while one was on
+	why                              string     // the last reason why one did not bite
+	apart                            bool       // in a phase other than the main one
 }
-
-// interval is a time in which a fault was on.
-type interval struct{ from, to time.Duration }
 
 // Check implements Checker.
 func (e Evidence) Check(_ context.Context, h history.History) Result {
@@ -61,7 +59,7 @@ func (e Evidence) Check(_ context.Context, h history.History) Result {
 	var all []interval
 	for _, k := range kinds {
 		if !k.apart {
-			all = append(all, k.on...)
+			all = append(all, k.tested...)
 		}
 		r.Counts["faults_planned"] += k.planned
 		r.Counts["faults_proven"] += k.proven
@@ -70,8 +68,11 @@ func (e Evidence) Check(_ context.Context, h history.History) Result {
 		switch {
 		case k.proven == 0:
 			problems = append(problems, k.toothless())
-		case k.silent() && k.tried >= leastUnder && e.sparedMajority(k) && length(k.on) >= DefaultLongUnderKind:
-			problems = append(problems, fmt.Sprintf("nothing succeeded while %s was on, for %s in all, though it always left a majority alone", k.kind, lasting(length(k.on))))
+		case k.silent() && k.tried >= leastUnder:
+			if alone := e.leftAlone(k.on); alone >= DefaultLongUnderKind {
+				problems = append(problems, fmt.Sprintf("nothing succeeded while %s was on, also not in the %s in which all faults together left a majority alone",
+					k.kind, lasting(alone)))
+			}
 		}
 	}
 	ok, under := events(h, history.OK, []interval{{0, history.Never}}), events(h, history.OK, all)
@@ -124,9 +125,6 @@ func (k biting) row() []string {
 // silent says whether clients tried while the kind was on, and nothing succeeded. The liveness checker judges that for its own phase.
 func (k biting) silent() bool { return !k.apart && k.tried > 0 && k.ok == 0 }
 
-// sparedMajority says whether every fault of the kind left a majority of the nodes alone.
-func (e Evidence) sparedMajority(k biting) bool { return k.most > 0 && k.most <= (e.Nodes-1)/2 }
-
 // kinds matches the planned faults with what was measured. The problems are faults that were still on at the end.
 func (e Evidence) kinds() (kinds []biting, problems []string) {
 	steps := make(map[int][]history.Evidence)
@@ -152,6 +150,10 @@ func (e Evidence) kinds() (kinds []biting, problems []string) {
 		on, healed := k.follow(steps[planned.ID], end)
 		if on != (interval{}) {
 			k.on = append(k.on, on)
+			if e.hitAll(steps[planned.ID]) {
+				on.to = end
+			}
+			k.tested = append(k.tested, on)
 		}
 		if problem := unhealed(planned, steps[planned.ID], healed, on); problem != "" {
 			problems = append(problems, problem)
@@ -160,13 +162,19 @@ func (e Evidence) kinds() (kinds []biting, problems []string) {
 	return kinds, problems
 }
 
+// hitAll says whether a fault hit all nodes themselves, not only their links.
+func (e Evidence) hitAll(steps []history.Evidence) bool {
+	return slices.ContainsFunc(steps, func(s history.Evidence) bool {
+		return s.Step == history.StepInject && s.Proven && len(s.Links) == 0 && len(s.Nodes) > 0 && len(s.Nodes) == e.Nodes
+	})
+}
+
 // follow goes through one fault's steps, and gives the time in which it was proven to be on.
 func (k *biting) follow(steps []history.Evidence, end time.Duration) (on interval, healed bool) {
 	for _, s := range steps {
 		switch {
 		case s.Step == history.StepInject && s.Proven:
 			k.proven++
-			k.most = max(k.most, len(s.Nodes))
 			on = interval{s.Time + s.Took, end}
 		case s.Step == history.StepInject && s.Skipped:
 			k.skipped++
@@ -211,45 +219,4 @@ func (k *biting) toothless() string {
 		return fmt.Sprintf("no %s was shown to bite, of %d planned", k.kind, k.planned)
 	}
 	return fmt.Sprintf("no %s was shown to bite, of %d planned (%s)", k.kind, k.planned, strings.TrimSuffix(k.why, "."))
-}
-
-// events counts the clients' events of a type within any of the intervals.
-func events(h history.History, of history.Type, within []interval) int {
-	merged := merge(within)
-	n, k := 0, 0
-	for i := range h {
-		if h[i].Nemesis() || h[i].Type != of {
-			continue
-		}
-		for k < len(merged) && h[i].Time > merged[k].to {
-			k++
-		}
-		if k < len(merged) && h[i].Time >= merged[k].from {
-			n++
-		}
-	}
-	return n
-}
-
-// length is for how long any of the intervals lasted.
-func length(within []interval) (total time.Duration) {
-	for _, i := range merge(within) {
-		total += i.to - i.from
-	}
-	return total
-}
-
-// merge joins intervals that overlap, and sorts them.
-func merge(within []interval) []interval {
-	sorted := slices.Clone(within)
-	slices.SortFunc(sorted, func(a, b interval) int { return int(a.from - b.from) })
-	var merged []interval
-	for _, i := range sorted {
-		if n := len(merged); n > 0 && i.from <= merged[n-1].to {
-			merged[n-1].to = max(merged[n-1].to, i.to)
-		} else if i.to >= i.from {
-			merged = append(merged, i)
-		}
-	}
-	return merged
 }

@@ -54,6 +54,40 @@ func TestEvidence(t *testing.T) {
 	}
 }
 
+// TestAfterAFaultThatHitEveryNodeWhatFollowsCounts: nobody could answer while it was on.
+func TestAfterAFaultThatHitEveryNodeWhatFollowsCounts(t *testing.T) {
+	ms := time.Millisecond
+	bit := history.Evidence{Fault: 1, Kind: "kill", Step: history.StepInject, Time: 500 * ms, Took: 10 * ms, Proven: true, Nodes: []string{"n1", "n2"}}
+	healed := history.Evidence{Fault: 1, Kind: "kill", Step: history.StepHeal, Time: 511 * ms, Proven: true}
+	links := bit
+	links.Links = [][2]string{{"n1", "n2"}}
+	for _, c := range []struct {
+		name    string
+		nodes   int
+		bit     history.Evidence
+		n       int
+		verdict Verdict
+	}{
+		{"every node", 2, bit, 540, Valid},
+		{"every node, and too little after it", 2, bit, 520, Unknown},
+		{"two of three", 3, bit, 540, Unknown},
+		{"nobody knows of how many", 0, bit, 540, Unknown},
+		{"only the links between them", 2, links, 540, Unknown},
+	} {
+		e := Evidence{
+			Nodes: c.nodes, Plan: history.Plan{Faults: []history.PlannedFault{{ID: 1, Kind: "kill"}}},
+			Evidence: []history.Evidence{c.bit, healed}, Phases: []history.Phase{{Name: "main", End: time.Second}, {Name: history.FinalPhase, End: time.Second}},
+		}
+		r := e.Check(context.Background(), steady(c.n))
+		if r.Verdict != c.verdict {
+			t.Errorf("%s: %s: %s", c.name, r.Verdict, r.Summary)
+		}
+		if on := r.Table.Rows[0][5]; on != lasting(ms) {
+			t.Errorf("%s: on for %s, want %s", c.name, on, lasting(ms))
+		}
+	}
+}
+
 func TestEvidenceWantsARunThatWentAsPlanned(t *testing.T) {
 	final := history.Phase{Name: history.FinalPhase}
 	for _, c := range []struct {
@@ -115,13 +149,16 @@ func TestAKindUnderWhichNothingSucceededIsSaid(t *testing.T) {
 		verdict Verdict
 		note    string
 		summary string
+		other   []string // nodes that another fault hits meanwhile
 	}{
-		{"a minority for long", []string{"n1"}, "", 7000 * ms, Unknown, "nothing succeeded", "nothing succeeded while pause was on, for 6 s in all"},
-		{"a minority for a short time", []string{"n1"}, "", 3000 * ms, Valid, "nothing succeeded", ""},
-		{"a majority", []string{"n1", "n2", "n3"}, "", 7000 * ms, Valid, "nothing succeeded", ""},
-		{"links of nobody in particular", nil, "", 7000 * ms, Valid, "nothing succeeded", ""},
-		{"something succeeded in the end", []string{"n1"}, "", 7600 * ms, Valid, "", ""},
-		{"in the liveness phase", []string{"n1"}, history.LivenessPhase, 7000 * ms, Valid, "", ""},
+		{"a minority for long", []string{"n1"}, "", 7000 * ms, Unknown, "nothing succeeded", "nothing succeeded while pause was on, also not in the 6 s", nil},
+		{"a minority, and another fault as many again", []string{"n1", "n4"}, "", 7000 * ms, Valid, "nothing succeeded", "", []string{"n2"}},
+		{"a minority, and another fault the same", []string{"n1"}, "", 7000 * ms, Unknown, "nothing succeeded", "also not in the 6 s", []string{"n1"}},
+		{"a minority for a short time", []string{"n1"}, "", 3000 * ms, Valid, "nothing succeeded", "", nil},
+		{"a majority", []string{"n1", "n2", "n3"}, "", 7000 * ms, Valid, "nothing succeeded", "", nil},
+		{"links of nobody in particular", nil, "", 7000 * ms, Valid, "nothing succeeded", "", nil},
+		{"something succeeded in the end", []string{"n1"}, "", 7600 * ms, Valid, "", "", nil},
+		{"in the liveness phase", []string{"n1"}, history.LivenessPhase, 7000 * ms, Valid, "", "", nil},
 	} {
 		e := Evidence{
 			Nodes: 5,
@@ -131,6 +168,8 @@ func TestAKindUnderWhichNothingSucceededIsSaid(t *testing.T) {
 				{Fault: 1, Step: history.StepHeal, Time: 500 * ms, Proven: true},
 				{Fault: 2, Step: history.StepInject, Time: 1000 * ms, Proven: true, Nodes: c.hit},
 				{Fault: 2, Step: history.StepHeal, Time: c.to, Proven: true},
+				{Fault: 3, Step: history.StepInject, Time: 900 * ms, Skipped: c.other == nil, Nodes: c.other},
+				{Fault: 3, Step: history.StepHeal, Time: 8000 * ms},
 			},
 		}
 		r := e.Check(context.Background(), h)

@@ -3,7 +3,6 @@ package harness
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -31,39 +30,21 @@ type Measured struct {
 
 // Bench brings a healthy cluster up and puts the loads on it, one after the other, without faults and without a history. It
 // gives the results as they come to each, and takes the cluster down again.
-func Bench(ctx context.Context, s Spec, loads []Load, each func(Measured)) (err error) {
-	c := &Cluster{hosts: s.Hosts, system: s.System, test: s.Test, tag: s.Tag, log: s.Log}
-	defer func() {
-		down, cancel := context.WithTimeout(context.WithoutCancel(ctx), tearDownTime)
-		defer cancel()
-		err = errors.Join(err, s.Hosts.Close(down))
-	}()
-	up, cancel := context.WithTimeout(ctx, setUpTime)
-	defer cancel()
-	if err := c.Up(up); err != nil {
-		return fmt.Errorf("set the cluster up: %w", err)
-	}
-	for _, l := range loads {
-		if ctx.Err() != nil {
-			return ErrInterrupted
+func Bench(ctx context.Context, s Spec, loads []Load, each func(Measured)) error {
+	return Scratch(ctx, s, func(c *Cluster) error {
+		for _, l := range loads {
+			if ctx.Err() != nil {
+				return ErrInterrupted
+			}
+			each(bench(ctx, c, l))
 		}
-		each(bench(ctx, c, l))
-	}
-	return nil
+		return nil
+	})
 }
 
 func bench(ctx context.Context, c *Cluster, l Load) Measured {
-	latencies := stopwatch{all: newHistogram()}
+	d, latencies := benchDriver(c)
 	start := time.Now()
-	d := &driver{
-		nodes: c.nodes, opTimeout: time.Duration(c.test.OpTimeout),
-		open: func(ctx context.Context, n Node) (Client, error) {
-			client, err := c.system.Open(ctx, n, c.test)
-			return &timed{Client: client, to: &latencies, seen: newHistogram()}, err
-		},
-		record: func(op history.Op) history.Op { return op },
-		now:    func() time.Duration { return time.Since(start) },
-	}
 	d.drive(ctx, gen.Until(l.Time, benchOps(l.F)), l.Clients)
 	took := time.Since(start)
 	return Measured{
@@ -71,6 +52,21 @@ func bench(ctx context.Context, c *Cluster, l Load) Measured {
 		PerSecond: float64(d.counts.OK.Load()) / took.Seconds(),
 		P50:       time.Duration(latencies.all.ValueAtQuantile(50)), P99: time.Duration(latencies.all.ValueAtQuantile(99)),
 	}
+}
+
+// benchDriver drives a cluster and records nothing but latencies.
+func benchDriver(c *Cluster) (*driver, *stopwatch) {
+	latencies := &stopwatch{all: newHistogram()}
+	start := time.Now()
+	return &driver{
+		nodes: c.nodes, opTimeout: time.Duration(c.test.OpTimeout),
+		open: func(ctx context.Context, n Node) (Client, error) {
+			client, err := c.system.Open(ctx, n, c.test)
+			return &timed{Client: client, to: latencies, seen: newHistogram()}, err
+		},
+		record: func(op history.Op) history.Op { return op },
+		now:    func() time.Duration { return time.Since(start) },
+	}, latencies
 }
 
 // benchOps goes round a thousand keys, with values of a hundred bytes.

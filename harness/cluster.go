@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,12 +23,17 @@ type Cluster struct {
 	system System
 	test   history.Test
 	tag    string
-	nodes  []Node
+	nodes  []Node // the members from the start, with which clients talk
+	spares []Node // that membership faults may add
 	log    *slog.Logger
 	board  nemesis.Board
+	view   nemesis.MembershipView
 
-	mu        sync.Mutex
-	restarted func(ctx context.Context, node string) // nil until faults run
+	mu         sync.Mutex
+	enlisted   map[string]bool                        // spares that are members, or are to be
+	identities map[string]string                      // node -> identity, of those that were given another than their name
+	owners     map[string]string                      // the same the other way round, also of identities of old
+	restarted  func(ctx context.Context, node string) // nil until faults run
 }
 
 // NodeNames are the names of the nodes of a cluster, n1 the first.
@@ -41,13 +47,14 @@ func NodeNames(nodes int) []string {
 
 // Up makes the hosts and starts every node, and waits until they serve.
 func (c *Cluster) Up(ctx context.Context) error {
-	var err error
-	if c.nodes, err = c.hosts.Create(ctx, NodeNames(c.test.Nodes)); err != nil {
+	all, err := c.hosts.Create(ctx, NodeNames(c.test.Nodes+c.test.Spares))
+	if err != nil {
 		return err
 	}
-	for i := range c.nodes {
-		c.nodes[i].From = c.hosts.Gateway()
+	for i := range all {
+		all[i].From = c.hosts.Gateway()
 	}
+	c.nodes, c.spares = all[:c.test.Nodes:c.test.Nodes], all[c.test.Nodes:]
 	launches := make(map[string]Launch)
 	for _, n := range c.nodes {
 		if launches[n.Name], err = c.system.Launch(n, c.nodes, c.test); err != nil {
@@ -77,7 +84,7 @@ func (c *Cluster) Recover(ctx context.Context) (started []string, err error) {
 // standing are the nodes but for those that stay down for the rest of the run.
 func (c *Cluster) standing() []Node {
 	var nodes []Node
-	for _, n := range c.nodes {
+	for _, n := range c.members() {
 		if c.board.Kept(n.Name) == "" {
 			nodes = append(nodes, n)
 		}
@@ -109,10 +116,10 @@ func (c *Cluster) keepQuorum() {
 	})
 }
 
-// Nodes lists the nodes' names.
+// Nodes lists the names of the nodes, without the spares that are no members.
 func (c *Cluster) Nodes() []string {
 	var names []string
-	for _, n := range c.nodes {
+	for _, n := range c.members() {
 		names = append(names, n.Name)
 	}
 	return names
@@ -127,12 +134,11 @@ func (c *Cluster) Host(node string) (nemesis.Host, bool) {
 
 // Peer is the address on which the node answers its peers.
 func (c *Cluster) Peer(node string) netip.AddrPort {
-	for _, n := range c.nodes {
-		if n.Name == node {
-			return netip.AddrPortFrom(n.IP, c.system.PeerPort())
-		}
+	n, known := c.node(node)
+	if !known {
+		return netip.AddrPort{}
 	}
-	return netip.AddrPort{}
+	return netip.AddrPortFrom(n.IP, c.system.PeerPort())
 }
 
 // Bridge is the bridge that joins the nodes.
@@ -182,45 +188,57 @@ func (c *Cluster) onRestart(f func(ctx context.Context, node string)) {
 
 // Leader asks all nodes who leads, until one that runs says that it does itself. If several do, it is the one with the highest term.
 func (c *Cluster) Leader(ctx context.Context) (string, error) {
+	v, err := c.leader(ctx)
+	return v.Node, err
+}
+
+// leader is the leader's view.
+func (c *Cluster) leader(ctx context.Context) (history.View, error) {
 	const between = 50 * time.Millisecond
 	for {
-		if leader, ok := LeaderOf(c.Views(ctx)); ok {
-			return leader, nil
+		if v, ok := LeaderOf(c.Views(ctx)); ok {
+			return v, nil
 		}
 		if !pause(ctx, between) {
-			return "", nemesis.ErrNoLeader
+			return history.View{}, nemesis.ErrNoLeader
 		}
 	}
 }
 
-// LeaderOf is the node that says it leads, of several the one with the highest term; false if none does.
-func LeaderOf(views []history.View) (string, bool) {
+// LeaderOf is the view of the node that says it leads, of several the one with the highest term; false if none does.
+func LeaderOf(views []history.View) (history.View, bool) {
 	var best history.View
 	for _, v := range views {
 		if v.State == StateLeader && (best.Node == "" || v.Term > best.Term) {
 			best = v
 		}
 	}
-	return best.Node, best.Node != ""
+	return best, best.Node != ""
 }
 
 // StateLeader is the State of a View of a node that says it leads.
 const StateLeader = "leader"
 
-// Views asks every node what it believes, all at once; a node that does not answer in time is unreachable.
+// Views asks every node what it believes, all at once; a node that does not answer in time is unreachable, and a spare that is no
+// member is not asked. Whom the system knows under another identity than its node's name is told by that name.
 func (c *Cluster) Views(ctx context.Context) []history.View {
 	ctx, cancel := context.WithTimeout(ctx, viewTimeout)
 	defer cancel()
-	views := make([]history.View, len(c.nodes))
+	all := slices.Concat(c.nodes, c.spares)
+	views := make([]history.View, len(all))
 	var wg sync.WaitGroup
-	for i, n := range c.nodes {
+	for i, n := range all {
+		if i >= len(c.nodes) && !c.isEnlisted(n.Name) {
+			views[i] = history.View{Node: n.Name, State: history.NoMember}
+			continue
+		}
 		wg.Go(func() {
 			v, err := c.system.View(ctx, n)
 			if err != nil {
 				v = history.View{State: history.Unreachable}
 			}
 			v.Node = n.Name
-			views[i] = v
+			views[i] = c.byNode(v)
 		})
 	}
 	wg.Wait()

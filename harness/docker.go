@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ import (
 	tcnetwork "github.com/testcontainers/testcontainers-go/network"
 
 	"rift/nemesis"
+	"rift/nemesis/cgroup"
 	"rift/nemesis/lossyfs"
 )
 
@@ -48,16 +50,24 @@ type Docker struct {
 
 	network *testcontainers.DockerNetwork
 	subnet  netip.Prefix
-	images  map[string]string // image -> digest
 
 	mu         sync.Mutex
+	images     map[string]string     // image -> digest
+	built      map[string]builtImage // by program, root and files
 	containers map[string]*dockerNode
+}
+
+// builtImage is an image that this run has built, and what its program needs in it.
+type builtImage struct {
+	name  string
+	needs libraries
 }
 
 type dockerNode struct {
 	Node
 	container *testcontainers.DockerContainer
 	process   *process // nil while it is down
+	group     string   // path of its control group while it runs; empty if it has none of its own
 	logs      *logFollower
 }
 
@@ -79,7 +89,7 @@ func NewDocker(ctx context.Context, o HostsOptions) (*Docker, error) {
 	tclog.SetDefault(quiet{o.Log})
 	return &Docker{
 		tag: o.Tag, dir: o.Dir, data: o.Data, log: o.Log, engine: engine, disks: newDisks(o),
-		images: make(map[string]string), containers: make(map[string]*dockerNode),
+		images: make(map[string]string), built: make(map[string]builtImage), containers: make(map[string]*dockerNode),
 	}, nil
 }
 
@@ -152,33 +162,51 @@ func (d *Docker) hostData(node string) string { return filepath.Join(d.data, nod
 
 // Prepare builds the images and makes the containers, without starting them.
 func (d *Docker) Prepare(ctx context.Context, launches map[string]Launch) error {
-	images := make(map[string]string) // program -> image
-	for name, n := range d.containers {
-		launch, ok := launches[name]
-		if !ok {
-			return fmt.Errorf("prepare %s: it was not said how to start it", name)
+	for name, launch := range launches {
+		n := d.containers[name]
+		if n == nil {
+			return fmt.Errorf("prepare %q, which this cluster does not have", name)
 		}
-		key := fmt.Sprint(launch.Program, launch.Files)
-		if images[key] == "" {
-			image, err := buildImage(ctx, d.engine, launch)
-			if err != nil {
-				return err
-			}
-			images[key] = image
-			d.describeImage(ctx, image)
-		}
-		c, err := d.createContainer(ctx, n, launch, images[key])
+		c, err := d.makeContainer(ctx, n, launch)
 		if err != nil {
-			return fmt.Errorf("make the container of %s: %w", name, err)
+			return err
 		}
 		n.container = c
 	}
 	return nil
 }
 
-func (d *Docker) describeImage(ctx context.Context, image string) {
-	if seen, err := d.engine.ImageInspect(ctx, image); err == nil {
-		d.images[image] = seen.ID
+// makeContainer makes a node's container, and its image unless this run has built it before.
+func (d *Docker) makeContainer(ctx context.Context, n *dockerNode, launch Launch) (*testcontainers.DockerContainer, error) {
+	key := fmt.Sprint(launch.Program, launch.Root, launch.Files)
+	d.mu.Lock()
+	image, built := d.built[key]
+	d.mu.Unlock()
+	if !built {
+		var err error
+		if image.needs, err = launch.findLibraries(); err != nil {
+			return nil, err
+		}
+		if image.name, err = buildImage(ctx, d.engine, launch, image.needs); err != nil {
+			return nil, err
+		}
+		d.noteImage(ctx, key, image)
+	}
+	launch.Env = slices.Concat(image.needs.inImage(), launch.Env)
+	c, err := d.createContainer(ctx, n, launch, image.name)
+	if err != nil {
+		return nil, fmt.Errorf("make the container of %s: %w", n.Name, err)
+	}
+	return c, nil
+}
+
+func (d *Docker) noteImage(ctx context.Context, key string, image builtImage) {
+	seen, err := d.engine.ImageInspect(ctx, image.name)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.built[key] = image
+	if err == nil {
+		d.images[image.name] = seen.ID
 	}
 }
 
@@ -244,9 +272,13 @@ func (d *Docker) Start(ctx context.Context, node string) error {
 		p.close()
 		return fmt.Errorf("follow the log of %s: %w", node, err)
 	}
+	group, err := cgroup.OfProcess(p.pid, id)
+	if err != nil {
+		d.log.Info("a node has no control group", "node", node, "error", err)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	n.process, n.logs = p, logs
+	n.process, n.logs, n.group = p, logs, group
 	return nil
 }
 
@@ -259,6 +291,12 @@ func (d *Docker) Kill(ctx context.Context, node string) error {
 		return err
 	}
 	id := n.container.GetContainerID()
+	d.mu.Lock()
+	group := n.group
+	d.mu.Unlock()
+	if err := thaw(group); err != nil {
+		return fmt.Errorf("kill %s: %w", node, err)
+	}
 	ended, failed := d.engine.ContainerWait(ctx, id, container.WaitConditionNotRunning)
 	if err := d.engine.ContainerKill(ctx, id, "KILL"); err != nil && !strings.Contains(err.Error(), "is not running") {
 		return fmt.Errorf("kill %s: %w", node, err)
@@ -294,7 +332,9 @@ func (d *Docker) Host(node string) (nemesis.Host, bool) {
 	if n == nil || n.process == nil || n.process.ended() {
 		return nemesis.Host{}, false
 	}
-	return n.process.host(n.Node), true
+	h := n.process.host(n.Node)
+	h.Cgroup = n.group
+	return h, true
 }
 
 // Disk is the lossy file system under a node's data directory; nil if the run has none.
@@ -316,6 +356,8 @@ func (d *Docker) Describe() map[string]string {
 		about["kernel"] = v.KernelVersion
 	}
 	d.disks.describe(about)
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	for image, digest := range d.images {
 		about["image "+image] = digest
 	}
@@ -333,9 +375,11 @@ func (d *Docker) Close(ctx context.Context) error {
 }
 
 func (d *Docker) node(name string) (*dockerNode, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	n := d.containers[name]
 	if n == nil || n.container == nil {
-		return nil, fmt.Errorf("node: %q given, which this cluster does not have", name)
+		return nil, fmt.Errorf("node: %q given, which this cluster does not have, or cannot start yet", name)
 	}
 	return n, nil
 }
@@ -348,9 +392,12 @@ func (q quiet) Printf(format string, v ...any) {
 	q.log.Debug(strings.TrimSpace(fmt.Sprintf(format, v...)))
 }
 
+// imagePrefix marks a program that is one of the files of the image, and no file of this machine.
+const imagePrefix = "image:"
+
 // imageProgram is the program's path in the image.
 func imageProgram(l Launch) string {
-	if p, ok := strings.CutPrefix(l.Program, "image:"); ok {
+	if p, ok := strings.CutPrefix(l.Program, imagePrefix); ok {
 		return p
 	}
 	return "/" + filepath.Base(l.Program)

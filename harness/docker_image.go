@@ -24,18 +24,18 @@ import (
 	dockerclient "github.com/docker/docker/client"
 )
 
-// buildImage builds, FROM scratch, the image of a program and the files that it needs, unless the engine has it already: an
-// image is named by what is in it.
-func buildImage(ctx context.Context, engine *dockerclient.Client, l Launch) (string, error) {
+// buildImage builds, FROM scratch, the image of a program and the files and libraries that it needs, unless the engine has it
+// already: an image is named by what is in it.
+func buildImage(ctx context.Context, engine *dockerclient.Client, l Launch, libs libraries) (string, error) {
 	files := map[string]string{}
+	for to, from := range libs {
+		files[strings.TrimPrefix(to, "/")] = from
+	}
 	for to, from := range l.Files {
 		files[strings.TrimPrefix(to, "/")] = from
 	}
-	if !strings.HasPrefix(l.Program, "image:") {
+	if !strings.HasPrefix(l.Program, imagePrefix) {
 		files[strings.TrimPrefix(imageProgram(l), "/")] = l.Program
-	}
-	if err := checkStatic(l); err != nil {
-		return "", err
 	}
 	content, sum, err := packFiles(files)
 	if err != nil {
@@ -81,21 +81,6 @@ func pruneImages(ctx context.Context, engine *dockerclient.Client, but string) e
 	return nil
 }
 
-// checkStatic refuses a program that cannot run FROM scratch, before the engine's unhelpful "no such file or directory".
-func checkStatic(l Launch) error {
-	if len(l.Files) > 0 {
-		return nil
-	}
-	b, err := os.ReadFile(l.Program)
-	if err != nil {
-		return fmt.Errorf("program: %w; build it with `make build`", err)
-	}
-	if bytes.Contains(b[:min(len(b), 4096)], []byte("/ld-linux")) {
-		return fmt.Errorf("program: %s is dynamically linked, and an image FROM scratch has no libraries; build it with CGO_ENABLED=0", l.Program)
-	}
-	return nil
-}
-
 // buildOutcome reads the engine's stream of messages to its end, and gives the error that is in it, if any.
 func buildOutcome(image string, messages io.Reader) error {
 	for d := json.NewDecoder(messages); ; {
@@ -127,7 +112,11 @@ func packFiles(files map[string]string) (io.Reader, [sha256.Size]byte, error) {
 	}
 	sort.Strings(names)
 	for _, to := range names {
-		if err := packTree(w, filepath.Join("root", to), files[to]); err != nil {
+		from, err := filepath.EvalSymlinks(files[to]) // what a link leads to need not be in the image
+		if err != nil {
+			return nil, [sha256.Size]byte{}, err
+		}
+		if err := packTree(w, filepath.Join("root", to), from); err != nil {
 			return nil, [sha256.Size]byte{}, err
 		}
 	}

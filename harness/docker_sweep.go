@@ -14,6 +14,8 @@ import (
 	dockerclient "github.com/docker/docker/client"
 	"github.com/moby/moby/client"
 	tcnetwork "github.com/testcontainers/testcontainers-go/network"
+
+	"rift/nemesis/cgroup"
 )
 
 // bridgeNamed gives the network's bridge a name that faults and sweeps can know.
@@ -47,6 +49,7 @@ func removeLabelled(ctx context.Context, engine *dockerclient.Client, chosen fun
 		if !chosen(c.Labels) {
 			continue
 		}
+		errs = append(errs, thawContainer(ctx, engine, c.ID))
 		err := engine.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true, RemoveVolumes: true})
 		if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
 			errs = append(errs, fmt.Errorf("remove container %s: %w", c.Names[0], err))
@@ -64,6 +67,19 @@ func removeLabelled(ctx context.Context, engine *dockerclient.Client, chosen fun
 		}
 	}
 	return removed, errors.Join(errs...)
+}
+
+// thawContainer thaws a container that a fault has frozen behind the engine's back: the engine could not kill it.
+func thawContainer(ctx context.Context, engine *dockerclient.Client, id string) error {
+	seen, err := engine.ContainerInspect(ctx, id)
+	if err != nil || seen.State == nil || seen.State.Pid == 0 {
+		return nil // it has gone, or does not run
+	}
+	path, err := cgroup.OfProcess(seen.State.Pid, id)
+	if err != nil {
+		return nil // it has just ended
+	}
+	return thaw(path)
 }
 
 // removeNetwork tries for as long as the engine still counts endpoints of containers that were just removed.

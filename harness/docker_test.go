@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -96,7 +97,8 @@ func TestDockerRunsNodes(t *testing.T) {
 	if !up || before.IP != nodes[1].IP || before.PID <= 0 {
 		t.Fatalf("host of n2: %+v, up %t", before, up)
 	}
-	for range 2 { // killing what is down does no harm
+	freezeNode(t, before) // a frozen node can be killed all the same
+	for range 2 {         // killing what is down does no harm
 		if err := d.Kill(t.Context(), "n2"); err != nil {
 			t.Fatal(err)
 		}
@@ -129,6 +131,8 @@ func TestSweepRemovesWhatADeadRunLeftInDockerAndNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	d, _ := startContainers(t, dead.Tag, t.TempDir(), "n1")
+	h, _ := d.Host("n1")
+	freezeNode(t, h)
 	if err := dead.file.Close(); err != nil { // as the kernel does when a process dies
 		t.Fatal(err)
 	}
@@ -153,10 +157,29 @@ func TestWhatWasClaimedElsewhereIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestADynamicProgramIsRefusedWithAReason(t *testing.T) {
-	needDocker(t)
-	_, err := buildImage(t.Context(), nil, Launch{Program: "/bin/sh"})
-	if err == nil || !strings.Contains(err.Error(), "CGO_ENABLED=0") {
-		t.Errorf("got %v", err)
+// TestADynamicProgramRunsFromScratch starts a program of this machine with nothing but what it needs.
+func TestADynamicProgramRunsFromScratch(t *testing.T) {
+	tag, dir := needDocker(t), t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, history.NodesDir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	d, err := NewDocker(t.Context(), HostsOptions{Tag: tag, Dir: dir, Data: filepath.Join(dir, "data"), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close(context.Background())
+	if _, err := d.Create(t.Context(), []string{"n1"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Prepare(t.Context(), map[string]Launch{"n1": {Program: dynamicProgram(t), Args: []string{"600"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Start(t.Context(), "n1"); err != nil {
+		t.Fatal(err)
+	}
+	h, up := d.Host("n1")
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", h.PID))
+	if !up || err != nil || string(name) != "sleep\n" {
+		t.Errorf("up %t as %q, %v; want a process named sleep that runs", up, name, err)
 	}
 }

@@ -208,7 +208,7 @@ func BenchmarkDriver(b *testing.B) {
 
 func TestAPhaseGoesOnWithWhatAnotherLeft(t *testing.T) {
 	d := newTestDriver(func(_ context.Context, op history.Op) (json.RawMessage, error) { return op.Value, nil })
-	rec, err := newRecorder(t.TempDir())
+	rec, err := NewRecorder(t.TempDir(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,8 @@ type Node struct {
 
 // Launch says how a node's process is started.
 type Launch struct {
-	Program string            // path, on this machine, of the program; a static one runs FROM scratch
+	Program string            // path, on this machine, of the program; a dynamic one is given its loader and its libraries
+	Root    string            // folder of an unpacked package in which libraries are looked for before this machine's; may be empty
 	Files   map[string]string // further files or folders that it needs: path in the image -> path on this machine
 	Args    []string
 	Env     []string
@@ -74,6 +75,31 @@ type Simulated interface {
 	ClientPort() uint16
 }
 
+// Optioned is a system that can be told more than how many nodes it is to have. One that is not takes no options.
+type Optioned interface {
+	Options() []history.Option
+}
+
+// Bounded is a system that runs on few nodes only.
+type Bounded interface {
+	// MostNodes is the highest number of nodes, and why it may not be more.
+	MostNodes() (most int, why string)
+}
+
+// Describer is a system whose nodes tell what they are, once they serve: their version.
+type Describer interface {
+	Describe(ctx context.Context, n Node) (map[string]string, error)
+}
+
+// Snapshotter is a system whose nodes can be asked to write a snapshot.
+type Snapshotter interface {
+	// Snapshot has a node write a snapshot, and returns when it has. The error is of a node that did not.
+	Snapshot(ctx context.Context, n Node) error
+	// Unfinished is the pattern (path.Match), below a node's data directory, of what is there only while a snapshot is being written. Its last part
+	// alone may have wildcards.
+	Unfinished() string
+}
+
 // Abilities are what a system can beyond what every system can, for faults that need it. A system that has some implements
 // Abilities() []string.
 func Abilities(s System) []string {
@@ -100,12 +126,17 @@ type Hosts interface {
 	Kind() string
 	// Create makes the network and gives each name an address and an empty data directory. Nothing runs yet.
 	Create(ctx context.Context, names []string) ([]Node, error)
-	// Prepare takes how each node is started. It is called once, after Create, before the first Start.
+	// Prepare takes how each node is started. It is called once, after Create, before the first Start. A node that it is not told of
+	// must be relaunched before it is started.
 	Prepare(ctx context.Context, launches map[string]Launch) error
 	// Start starts a node that is not running, and returns when its process runs. Its output is appended to the node's log.
 	Start(ctx context.Context, node string) error
 	// Kill ends a node's processes with SIGKILL and returns when they are gone.
 	Kill(ctx context.Context, node string) error
+	// Wipe removes all data of a node that is down.
+	Wipe(ctx context.Context, node string) error
+	// Relaunch has a node that is down started in this way from now on, at the same address and on the same data directory.
+	Relaunch(ctx context.Context, node string, l Launch) error
 	// Host is the node's running process; false if it is down.
 	Host(node string) (nemesis.Host, bool)
 	// Bridge is the Linux bridge that joins the nodes, in this network namespace.

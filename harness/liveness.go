@@ -17,6 +17,12 @@ func (r *run) livenessPhase(ctx context.Context) error {
 		return nil
 	}
 	end := r.phase.begin(history.LivenessPhase, within)
+	for _, node := range r.Plan.Core {
+		if why := r.cluster.board.Kept(node); why != "" {
+			end(fmt.Sprintf("%s, which was to be left in peace, stays down: %s", node, why))
+			return nil
+		}
+	}
 	ended, err := r.cluster.raise(ctx, r.Plan.Core)
 	if err != nil {
 		end("failed: " + err.Error())
@@ -29,7 +35,7 @@ func (r *run) livenessPhase(ctx context.Context) error {
 	r.driver.driveSince(driving, r.loaded, gen.Until(until, r.left), r.Test.Concurrency)
 	if err := release(); err != nil {
 		end("failed: " + err.Error())
-		return fmt.Errorf("%w: %w; state of the nodes: %v", ErrNotHealed, err, r.cluster.Board().Taken())
+		return r.notHealed(ctx, err)
 	}
 	switch {
 	case ctx.Err() != nil:

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,7 +23,7 @@ import (
 const localStop = 2 * time.Second
 
 // Local runs nodes as plain processes, each in a network namespace of its own, joined by a bridge in the harness's
-// namespace. It needs root and no container engine. Nodes see this machine's files as they are.
+// namespace. It needs no container engine, and root or an Enclosure in which it is called root. Nodes see this machine's files as they are.
 type Local struct {
 	tag  string
 	dir  string // the run's folder, for the nodes' logs
@@ -40,14 +41,23 @@ type localNode struct {
 	Node
 	launch  Launch
 	process *localProcess // the last that was started; nil before
+	group   string        // path of its control group; empty where the machine gives none
 }
 
 // NewLocal checks that this program may make network namespaces. Nothing is made yet.
 func NewLocal(o HostsOptions) (*Local, error) {
-	if os.Geteuid() != 0 {
-		return nil, errors.New("a local cluster makes network namespaces, which needs root: run rift as root, or use Docker with --cluster docker")
+	if err := LocalAble(); err != nil {
+		return nil, err
 	}
 	return &Local{tag: o.Tag, dir: o.Dir, data: o.Data, log: o.Log, disks: newDisks(o), nodes: make(map[string]*localNode)}, nil
+}
+
+// LocalAble says why this program cannot make a local cluster; nil if it can.
+func LocalAble() error {
+	if err := netspace.Able(); err != nil {
+		return fmt.Errorf("a local cluster makes network namespaces, which needs root or a user namespace: %w", err)
+	}
+	return nil
 }
 
 // Kind is "local".
@@ -72,32 +82,80 @@ func (l *Local) Create(ctx context.Context, names []string) ([]Node, error) {
 	if err := createLocalNet(ctx, l.tag, l.subnet, nodes); err != nil {
 		return nil, fmt.Errorf("make the local network: %w", err)
 	}
+	for name, path := range makeGroups(l.tag, nodes, l.log) {
+		l.nodes[name].group = path
+	}
 	return nodes, nil
 }
 
 // Prepare takes how the nodes are started. A node that needs files at other paths than this machine has them is refused.
 func (l *Local) Prepare(_ context.Context, launches map[string]Launch) error {
-	for name, n := range l.nodes {
-		launch, ok := launches[name]
-		if !ok {
-			return fmt.Errorf("prepare %s: it was not said how to start it", name)
-		}
-		for there, here := range launch.Files {
-			if there != here {
-				return fmt.Errorf("prepare %s: it needs %s at %s, but local nodes see this machine's files as they are; use --cluster docker", name, here, there)
-			}
-		}
-		program, err := filepath.Abs(launch.Program)
-		if err == nil {
-			_, err = os.Stat(program)
-		}
+	for name, launch := range launches {
+		n, err := l.node(name)
 		if err != nil {
-			return fmt.Errorf("prepare %s: find its program: %w", name, err)
+			return err
 		}
-		launch.Program = program
-		n.launch = launch
+		if n.launch, err = localLaunch(launch); err != nil {
+			return fmt.Errorf("prepare %s: %w", name, err)
+		}
 	}
 	return nil
+}
+
+// localLaunch checks that this machine can launch it as it stands.
+func localLaunch(launch Launch) (Launch, error) {
+	for there, here := range launch.Files {
+		if there != here {
+			return launch, fmt.Errorf("it needs %s at %s, but local nodes see this machine's files as they are; use --cluster docker", here, there)
+		}
+	}
+	program, err := filepath.Abs(launch.Program)
+	if err == nil {
+		_, err = os.Stat(program)
+	}
+	if err != nil {
+		return launch, fmt.Errorf("find its program: %w", err)
+	}
+	needed, err := launch.findLibraries()
+	if err != nil {
+		return launch, err
+	}
+	launch.Program, launch.Env = program, slices.Concat(needed.here(), launch.Env)
+	return launch, nil
+}
+
+// Relaunch has a node that is down started in another way.
+func (l *Local) Relaunch(_ context.Context, node string, launch Launch) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, err := l.down(node)
+	if err != nil {
+		return fmt.Errorf("relaunch %s: %w", node, err)
+	}
+	if n.launch, err = localLaunch(launch); err != nil {
+		return fmt.Errorf("relaunch %s: %w", node, err)
+	}
+	return nil
+}
+
+// Wipe removes all data of a node that is down.
+func (l *Local) Wipe(_ context.Context, node string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, err := l.down(node)
+	if err != nil {
+		return fmt.Errorf("wipe %s: %w", node, err)
+	}
+	return emptyFolder(n.Data)
+}
+
+// down is a node that must not run. The lock is held.
+func (l *Local) down(node string) (*localNode, error) {
+	n, err := l.node(node)
+	if err == nil && n.process.runs() {
+		err = fmt.Errorf("it runs, as process %d", n.process.pid)
+	}
+	return n, err
 }
 
 // Start starts a node's process in its namespace.
@@ -111,8 +169,17 @@ func (l *Local) Start(_ context.Context, node string) error {
 	if n.process.runs() {
 		return fmt.Errorf("start %s: it runs already, as process %d", node, n.process.pid)
 	}
+	if n.launch.Program == "" {
+		return fmt.Errorf("start %s: it was not said how", node)
+	}
 	n.process, err = startLocal(localName(l.tag, node), n, nodeLog(l.dir, node), l.log)
 	if err != nil {
+		return fmt.Errorf("start %s: %w", node, err)
+	}
+	if n.group == "" {
+		return nil
+	}
+	if err := joinGroup(n.group, localName(l.tag, node), n.process.pid); err != nil {
 		return fmt.Errorf("start %s: %w", node, err)
 	}
 	return nil
@@ -130,7 +197,7 @@ func (l *Local) Kill(ctx context.Context, node string) error {
 	if err != nil {
 		return err
 	}
-	if err := p.kill(ctx); err != nil {
+	if err := errors.Join(thaw(n.group), p.kill(ctx)); err != nil {
 		return fmt.Errorf("kill %s: %w", node, err)
 	}
 	if _, err := killInside(ctx, localName(l.tag, node)); err != nil {
@@ -147,7 +214,7 @@ func (l *Local) Host(node string) (nemesis.Host, bool) {
 	if n == nil || !n.process.runs() {
 		return nemesis.Host{}, false
 	}
-	return nemesis.Host{Node: node, PID: n.process.pid, NetNS: netspace.Path(localName(l.tag, node)), IP: n.IP}, true
+	return nemesis.Host{Node: node, PID: n.process.pid, NetNS: netspace.Path(localName(l.tag, node)), Cgroup: n.group, IP: n.IP}, true
 }
 
 // Disk is the lossy file system under a node's data directory; nil if the run has none.
@@ -176,7 +243,9 @@ func (l *Local) Close(ctx context.Context) error {
 	defer l.mu.Unlock()
 	polite, cancel := context.WithTimeout(ctx, localStop)
 	defer cancel()
+	var thawed error
 	for _, n := range l.nodes {
+		thawed = errors.Join(thawed, thaw(n.group)) // a frozen process does not hear
 		n.process.terminate()
 	}
 	for _, n := range l.nodes {
@@ -186,7 +255,7 @@ func (l *Local) Close(ctx context.Context) error {
 	for _, n := range l.nodes {
 		err = errors.Join(err, n.process.wait(ctx))
 	}
-	return errors.Join(err, l.disks.close(), os.RemoveAll(l.data))
+	return errors.Join(thawed, err, l.disks.close(), os.RemoveAll(l.data))
 }
 
 func (l *Local) node(name string) (*localNode, error) {

@@ -3,12 +3,14 @@ package harness
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"rift/harness/history"
 	"rift/nemesis"
 	"rift/nemesis/lossyfs"
+	"rift/nemesis/procevents"
 )
 
 // echoSystem is what faults need of a system whose nodes do nothing but listen: a port, and a leader.
@@ -106,6 +109,9 @@ func main() {
 		var c net.Conn
 		if c, err = l.Accept(); err == nil {
 			c.Close()
+		} else {
+			time.Sleep(10 * time.Millisecond)
+			err = nil
 		}
 	}
 	log.Fatal(err)
@@ -137,7 +143,13 @@ func checkFaultsBite(t *testing.T, hosts Hosts, tag, program string) {
 	for id, p := range []history.PlannedFault{
 		{Kind: "kill", Target: nemesis.Minority},
 		{Kind: "kill", Target: nemesis.Leader},
+		{Kind: "restart", Target: nemesis.Minority, Args: map[string]string{"signal": "term"}},
+		{Kind: "crash-loop", Target: nemesis.One, Args: map[string]string{"up": "200ms"}},
 		{Kind: "pause", Target: nemesis.Majority},
+		{Kind: "freeze", Target: nemesis.Majority},
+		{Kind: "cpu", Target: nemesis.Leader, Args: map[string]string{"share": "0.05"}},
+		{Kind: "memory", Target: nemesis.Leader, Args: map[string]string{"headroom": "32"}},
+		{Kind: "files", Target: nemesis.Leader, Args: map[string]string{"spare": "0"}},
 		{Kind: "partition", Target: nemesis.Ring},
 		{Kind: "partition", Target: nemesis.IsolateLeader},
 		{Kind: "delay", Target: nemesis.Leader, Args: map[string]string{"delay": "20ms", "jitter": "5ms"}},
@@ -147,6 +159,9 @@ func checkFaultsBite(t *testing.T, hosts Hosts, tag, program string) {
 		{Kind: "corrupt", Target: nemesis.Pair, Args: map[string]string{"share": "0.3", "checksum": "stale"}},
 		{Kind: "corrupt", Target: nemesis.Pair, Args: map[string]string{"share": "0.3", "checksum": "mended"}},
 		{Kind: "bandwidth", Target: nemesis.All, Args: map[string]string{"mbit": "10"}},
+		{Kind: "clock", Target: nemesis.Leader, Args: map[string]string{"skew": "bump", "offset": "1h"}},
+		{Kind: "clock", Target: nemesis.All, Args: map[string]string{"skew": "drift", "rate": "0.8", "clock": "both"}},
+		{Kind: "partition", Target: nemesis.LeaderMinority},
 		{Kind: "power", Target: nemesis.Minority},
 		{Kind: "disk-slow", Target: nemesis.Leader, Args: map[string]string{"mode": "stall"}},
 		{Kind: "disk-slow", Target: nemesis.All, Args: map[string]string{"delay": "20ms"}},
@@ -172,7 +187,10 @@ func checkFaultsBite(t *testing.T, hosts Hosts, tag, program string) {
 			t.Errorf("%s: inject: %+v, error %v", p, e, err)
 		}
 		if r, ok := fault.(nemesis.Reapplier); ok && p.Target == nemesis.Leader { // one is enough: the others are put in again the same way
-			checkReapplied(t, hosts, c, r, e.Nodes[0])
+			again := checkReapplied(t, hosts, c, r, e.Nodes[0])
+			if _, inTime := again.Measures[e.Nodes[0]+"_exec_to_skewed_ms"]; p.Kind == "clock" && !inTime && execsAreTold(t) {
+				t.Errorf("%s: the clocks of a node that was started were not skewed at its exec: %+v", p, again)
+			}
 		}
 		e, err = fault.Heal(t.Context(), c)
 		t.Logf("%s: %s", p, e.Summary)
@@ -180,10 +198,49 @@ func checkFaultsBite(t *testing.T, hosts Hosts, tag, program string) {
 			t.Errorf("%s: heal: %+v, error %v", p, e, err)
 		}
 	}
+	checkRelaunched(t, hosts, c.nodes[4], program)
+}
+
+// checkRelaunched wipes a node, and has it started in another way. Both are refused while it runs.
+func checkRelaunched(t *testing.T, hosts Hosts, n Node, program string) {
+	t.Helper()
+	node, data := n.Name, ""
+	switch h := hosts.(type) {
+	case *Local:
+		data = filepath.Join(h.data, node)
+	case *Docker:
+		data = h.hostData(node)
+	}
+	marked := filepath.Join(data, "folder", "file")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(marked), 0o755), os.WriteFile(marked, nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	again := Launch{Program: program, Args: []string{n.Data}, Env: []string{"RELAUNCHED=yes"}}
+	if hosts.Wipe(t.Context(), node) == nil || hosts.Relaunch(t.Context(), node, again) == nil {
+		t.Error("a node that runs was wiped or relaunched")
+	}
+	before, _ := hosts.Host(node)
+	if err := errors.Join(hosts.Kill(t.Context(), node), hosts.Wipe(t.Context(), node), hosts.Relaunch(t.Context(), node, again)); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(data); err != nil || len(left) > 0 {
+		t.Errorf("after the wipe its folder holds %v, error %v", left, err)
+	}
+	if err := hosts.Start(t.Context(), node); err != nil {
+		t.Fatal(err)
+	}
+	h, up := hosts.Host(node)
+	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", h.PID))
+	if !up || h.PID == before.PID || h.IP != before.IP || !strings.Contains(string(env), "RELAUNCHED=yes") {
+		t.Errorf("before %+v, after %+v, environment %q, error %v", before, h, env, err)
+	}
+	if err := errors.Join(hosts.Kill(t.Context(), node), hosts.Start(t.Context(), node)); err != nil {
+		t.Errorf("restart what was relaunched: %v", err)
+	}
 }
 
 // checkReapplied restarts a node that a fault has hit.
-func checkReapplied(t *testing.T, hosts Hosts, c *Cluster, r nemesis.Reapplier, node string) {
+func checkReapplied(t *testing.T, hosts Hosts, c *Cluster, r nemesis.Reapplier, node string) history.Evidence {
 	t.Helper()
 	if err := errors.Join(hosts.Kill(t.Context(), node), hosts.Start(t.Context(), node)); err != nil {
 		t.Fatal(err)
@@ -193,6 +250,17 @@ func checkReapplied(t *testing.T, hosts Hosts, c *Cluster, r nemesis.Reapplier, 
 	if err != nil || !hit || !e.Proven {
 		t.Errorf("reapply on %s: %+v, hit %t, error %v", node, e, hit, err)
 	}
+	return e
+}
+
+// execsAreTold says whether the kernel tells of execs here.
+func execsAreTold(t *testing.T) bool {
+	t.Helper()
+	l, err := procevents.Listen()
+	if err == nil {
+		l.Close()
+	}
+	return err == nil
 }
 
 func startListeners(t *testing.T, hosts Hosts, tag, program string) *Cluster {

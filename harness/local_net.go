@@ -80,7 +80,7 @@ func connectNamespace(bridge netlink.Link, name string, address netip.Prefix) er
 		if err := withoutIPv6(); err != nil {
 			return err
 		}
-		return errors.Join(bringUp("lo", netip.Prefix{}), bringUp(nodeDevice, address))
+		return errors.Join(bringLoopbackUp(), bringUp(nodeDevice, address))
 	})
 }
 
@@ -92,6 +92,9 @@ func withoutIPv6() error {
 	}
 	return err
 }
+
+// bringLoopbackUp brings up the loopback device, which is down in a new namespace.
+func bringLoopbackUp() error { return bringUp("lo", netip.Prefix{}) }
 
 // bringUp brings up a device of the calling thread's namespace, with an address if there is one.
 func bringUp(device string, address netip.Prefix) error {
@@ -109,26 +112,6 @@ func bringUp(device string, address netip.Prefix) error {
 		return fmt.Errorf("bring up device %s: %w", device, err)
 	}
 	return nil
-}
-
-// awaitForwarding waits until the bridge forwards to and from a device, which the kernel lets it do some time after both ends are up. A
-// question for a neighbour's address that is lost meanwhile is asked again only after a second.
-func awaitForwarding(ctx context.Context, device string) error {
-	const forwarding = "3\n" // BR_STATE_FORWARDING
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	for {
-		state, err := os.ReadFile("/sys/class/net/" + device + "/brport/state")
-		if err != nil {
-			return fmt.Errorf("ask whether the bridge forwards to %s: %w", device, err)
-		}
-		if string(state) == forwarding {
-			return nil
-		}
-		if !pause(ctx, time.Millisecond) {
-			return fmt.Errorf("wait for the bridge to forward to %s: %w", device, ctx.Err())
-		}
-	}
 }
 
 // passFirewall sees to it that the nodes reach each other. Where Docker is installed, the kernel shows bridged packets to iptables, whose

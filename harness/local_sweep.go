@@ -14,14 +14,15 @@ import (
 	"rift/nemesis/netspace"
 )
 
-// SweepLocal removes what a run's local cluster has on this machine, and says what it removed: processes, network devices, namespaces
-// and the firewall rule. What is not there needs no removing.
+// SweepLocal removes what a run's local cluster has on this machine, and says what it removed: processes, control groups, network
+// devices, namespaces and the firewall rule. What is not there needs no removing.
 func SweepLocal(ctx context.Context, tag string) (removed []string, err error) {
 	named, err := filepath.Glob(netspace.Path(localName(tag, "n*")))
 	if err != nil {
 		return nil, fmt.Errorf("tag: %q given, letters and digits allowed", tag)
 	}
-	var errs []error
+	removed, err = sweepGroups(ctx, tag) // first of all: a frozen process cannot be killed
+	errs := []error{err}
 	for _, path := range named {
 		name := filepath.Base(path)
 		pids, err := killInside(ctx, name)

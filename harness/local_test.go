@@ -19,6 +19,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"rift/harness/history"
+	"rift/nemesis/cgroup"
 	"rift/nemesis/lossyfs"
 	"rift/nemesis/netspace"
 )
@@ -41,6 +42,9 @@ func TestHelp(t *testing.T) {
 	case os.Getenv(crashingTag) != "":
 		l, _ := startEchoesOn(t, DiskOptions{Model: string(lossyfs.Strict)}, os.Getenv(crashingTag), os.Getenv(crashingDir), 2)
 		h, _ := l.Host("n1")
+		if os.Getenv(freezing) != "" {
+			freezeNode(t, h)
+		}
 		fmt.Println("pid", h.PID)
 		select {}
 	default:
@@ -236,6 +240,13 @@ func checkNothingLeft(t *testing.T, tag string) {
 	if names, _ := filepath.Glob(netspace.Path(tag + "*")); len(names) > 0 {
 		t.Errorf("namespaces are left: %v", names)
 	}
+	tree, err := cgroup.Mounted()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slices.Contains(tree.Children("/"), tag) {
+		t.Errorf("control groups are left: %s with %v", tag, tree.Children("/"+tag))
+	}
 	if mounts, err := os.ReadFile("/proc/self/mountinfo"); err != nil || strings.Contains(string(mounts), " "+tag+" ") {
 		t.Errorf("a mount is left (error %v):\n%s", err, mounts)
 	}
@@ -271,11 +282,11 @@ func TestSweepLocalEndsWhatRuns(t *testing.T) {
 	}
 }
 
-// TestLocalNodesDieWithTheHarness kills a harness whose nodes' data lies on disks that it serves itself.
-func TestLocalNodesDieWithTheHarness(t *testing.T) {
-	tag, dir := newLocalTag(t), t.TempDir()
+// crash starts another harness with nodes under the tag, kills it and returns what was its first node.
+func crash(t *testing.T, tag, dir string, env ...string) *process {
+	t.Helper()
 	harness := exec.Command(os.Args[0], helperTest)
-	harness.Env = append(os.Environ(), crashingTag+"="+tag, crashingDir+"="+dir)
+	harness.Env = append(append(os.Environ(), crashingTag+"="+tag, crashingDir+"="+dir), env...)
 	out, err := harness.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -291,11 +302,18 @@ func TestLocalNodesDieWithTheHarness(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer node.close()
+	t.Cleanup(node.close)
 	if err := harness.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = harness.Wait()
+	return node
+}
+
+// TestLocalNodesDieWithTheHarness kills a harness whose nodes' data lies on disks that it serves itself.
+func TestLocalNodesDieWithTheHarness(t *testing.T) {
+	tag, dir := newLocalTag(t), t.TempDir()
+	node := crash(t, tag, dir)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if err := node.wait(ctx); err != nil {

@@ -22,6 +22,7 @@ type Recorder struct {
 	evidence *appender
 	views    *appender
 	phases   *appender
+	clocks   *appender
 
 	mu    sync.Mutex // orders history events: an event's index, time and place in the file agree
 	index int
@@ -42,6 +43,7 @@ func NewRecorder(dir string, now func() time.Duration) (*Recorder, error) {
 	for name, to := range map[string]**appender{
 		history.HistoryFile: &r.history, history.EvidenceFile: &r.evidence,
 		history.ViewsFile: &r.views, history.PhasesFile: &r.phases,
+		history.ClocksFile: &r.clocks,
 	} {
 		f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_WRONLY|os.O_APPEND|os.O_EXCL, 0o644)
 		if err != nil {
@@ -79,6 +81,9 @@ func (r *Recorder) View(v history.View) { r.views.record(v) }
 // Phase takes down a phase that has ended.
 func (r *Recorder) Phase(p history.Phase) { r.phases.record(p) }
 
+// Clock takes down how a node's clocks stand.
+func (r *Recorder) Clock(s history.ClockSample) { r.clocks.record(s) }
+
 // Err is the first error of writing.
 func (r *Recorder) Err() error {
 	for _, a := range r.files() {
@@ -90,7 +95,7 @@ func (r *Recorder) Err() error {
 }
 
 func (r *Recorder) files() []*appender {
-	return []*appender{r.history, r.evidence, r.views, r.phases}
+	return []*appender{r.history, r.evidence, r.views, r.phases, r.clocks}
 }
 
 func (r *Recorder) flush() {

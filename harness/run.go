@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"rift/harness/gen"
@@ -35,6 +37,7 @@ type Spec struct {
 	Tag     string
 	Dir     string // the run's folder, made by history.Create
 	Log     *slog.Logger
+	Heal    time.Duration  // bounds how long one fault may take to heal; 0: half a minute
 	Observe func(s Status) // called twice a second while the run goes on; may be nil
 }
 
@@ -103,7 +106,7 @@ func newRun(s Spec, record *Recorder) *run {
 			open:      func(ctx context.Context, n Node) (Client, error) { return s.System.Open(ctx, n, s.Test) },
 			record:    record.Append, now: record.Now,
 		},
-		faults:  &nemesis.Runner{Cluster: c, Record: record, Log: s.Log},
+		faults:  &nemesis.Runner{Cluster: c, Record: record, Log: s.Log, HealTime: s.Heal},
 		watcher: &watcher{cluster: c, record: record},
 		phase:   phaseClock{record: record},
 	}
@@ -128,13 +131,22 @@ func (r *run) setUp(ctx context.Context) error {
 	r.driver.nodes = r.cluster.nodes
 	if err := nemesis.Able(r.Plan.Faults, r.cluster); err != nil {
 		end("failed: " + err.Error())
+		if r.Test.Swarm {
+			err = fmt.Errorf("%w; draw from other kinds with --nemesis", err)
+		}
 		return err
 	}
 	if r.Test.Subject == nil {
 		r.Test.Subject = make(map[string]string)
 	}
-	for k, v := range r.Hosts.Describe() {
-		r.Test.Subject[k] = v
+	maps.Copy(r.Test.Subject, r.Hosts.Describe())
+	if d, ok := r.System.(Describer); ok {
+		about, err := d.Describe(ctx, r.cluster.nodes[0])
+		if err != nil {
+			end("failed: " + err.Error())
+			return err
+		}
+		maps.Copy(r.Test.Subject, about)
 	}
 	end("")
 	return history.WriteJSON(filepath.Join(r.Dir, history.TestFile), r.Test)
@@ -143,14 +155,12 @@ func (r *run) setUp(ctx context.Context) error {
 // phases are what follows on the set-up.
 func (r *run) phases(ctx context.Context) error {
 	watching, stopWatching := context.WithCancel(ctx)
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		r.watcher.run(watching)
-	}()
+	var watched sync.WaitGroup
+	watched.Go(func() { r.watcher.run(watching) })
+	watched.Go(func() { watchClocks(watching, r.cluster, r.record) })
 	defer func() {
 		stopWatching()
-		<-watched
+		watched.Wait()
 	}()
 	r.cluster.onRestart(r.faults.Restarted)
 	if err := r.mainPhase(ctx); err != nil {
@@ -167,7 +177,7 @@ func (r *run) phases(ctx context.Context) error {
 	}
 	r.finalPhase(ctx)
 	stopWatching()
-	<-watched
+	watched.Wait()
 	r.lastViews(ctx)
 	return r.record.Err()
 }
@@ -179,10 +189,16 @@ func (r *run) mainPhase(ctx context.Context) error {
 	healed := make(chan error, 1)
 	breaking, stopFaults := context.WithCancel(ctx)
 	defer stopFaults()
-	go func() { healed <- r.faults.Run(breaking, inPhase(r.Plan.Faults, "")) }()
 	// What is open at the end has its own time-out; the deadline is for a generator that waits for ever.
 	driving, cancel := context.WithTimeout(ctx, length+2*time.Duration(r.Test.OpTimeout))
 	defer cancel()
+	go func() {
+		err := r.faults.Run(breaking, inPhase(r.Plan.Faults, ""))
+		if err != nil {
+			cancel() // what is broken by more than the plan says shows nothing
+		}
+		healed <- err
+	}()
 	r.loaded = r.record.Now()
 	r.left = gen.Rest(r.driver.driveSince(driving, r.loaded, gen.Until(length, r.Main), r.Test.Concurrency))
 	end(interruption(ctx))
@@ -190,7 +206,7 @@ func (r *run) mainPhase(ctx context.Context) error {
 	stopFaults() // what is still in is healed now
 	if err := <-healed; err != nil {
 		end("failed: " + err.Error())
-		return fmt.Errorf("%w: %w; state of the nodes: %v", ErrNotHealed, err, r.cluster.Board().Taken())
+		return r.notHealed(ctx, err)
 	}
 	end(interruption(ctx))
 	return nil
@@ -269,6 +285,9 @@ func (r *run) lastViews(ctx context.Context) {
 // Level says whether all nodes answer, and are at the same revision.
 func Level(views []history.View) bool {
 	for _, v := range views {
+		if v.State == history.NoMember {
+			continue
+		}
 		if v.State == history.Unreachable || v.Revision != views[0].Revision {
 			return false
 		}

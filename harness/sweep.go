@@ -15,14 +15,6 @@ import (
 	"rift/nemesis/netfilter"
 )
 
-// DataRoot is the folder below which runs keep their nodes' data, a folder for each tag.
-func DataRoot() string {
-	if os.Geteuid() == 0 {
-		return "/var/lib/rift"
-	}
-	return filepath.Join(os.TempDir(), fmt.Sprintf("rift-data-%d", os.Geteuid()))
-}
-
 // Sweep removes what runs that are dead have left on this machine, and says what it removed. It touches nothing that does not
 // carry the tag of a dead run. It is safe beside runs that go on.
 func Sweep(ctx context.Context) (removed []string, err error) {
@@ -44,13 +36,14 @@ func Sweep(ctx context.Context) (removed []string, err error) {
 			errs = append(errs, Forget(tag))
 		}
 	}
+	errs = append(errs, forgetUnnamed())
 	return removed, errors.Join(errs...)
 }
 
 // sweepTag removes what a dead run has left outside Docker.
 func sweepTag(ctx context.Context, tag string) (removed []string, err error) {
 	var errs []error
-	if os.Geteuid() == 0 {
+	if LocalAble() == nil { // else nothing of it can be there that this user could have made
 		removed, err = SweepLocal(ctx, tag)
 		errs = append(errs, err)
 		tables, err := sweepTables(tag)
@@ -82,7 +75,8 @@ func sweepTables(tag string) (removed []string, err error) {
 var tagForm = regexp.MustCompile(`^` + TagPrefix + `[0-9a-f]{6}`)
 
 // deadTags finds the tags of dead runs wherever they may have left something: in their claims, in the names of
-// interfaces and namespaces, among the data folders. Claims may be lost when the machine starts anew, the others may not.
+// interfaces and namespaces, among the data folders. Claims may be lost when the machine starts anew, the others may not. Control groups go when it
+// does, and may be another container's.
 func deadTags() ([]string, error) {
 	tags, err := DeadTags()
 	if err != nil {

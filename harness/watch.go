@@ -33,7 +33,7 @@ func (w *watcher) run(ctx context.Context) {
 			return
 		}
 		leader, _ := LeaderOf(views)
-		w.leader.Store(leader)
+		w.leader.Store(leader.Node)
 		for _, v := range views {
 			v.Time = w.record.Now()
 			if tellsNothingNew(last[v.Node], v) && v.Time-written[v.Node] < repeatEvery {

@@ -99,3 +99,18 @@ func takeHosts(ctx context.Context, c Cluster, p history.PlannedFault, state str
 	slices.SortFunc(hosts, func(a, b Host) int { return strings.Compare(a.Node, b.Node) })
 	return hosts, nil
 }
+
+// impair marks nodes on the board that a fault is about to hinder badly, and returns those that may be; if none may, it is the board's error.
+func impair(c Cluster, nodes []string, fault int) (allowed []string, err error) {
+	for _, node := range nodes {
+		if refused := c.Board().Impair(node, fault); refused != nil {
+			err = refused
+			continue
+		}
+		allowed = append(allowed, node)
+	}
+	if len(allowed) > 0 {
+		return allowed, nil
+	}
+	return nil, err
+}

@@ -18,6 +18,8 @@ var bandwidthKind = Kind{
 	Name:    "bandwidth",
 	Doc:     "Holds each link, each way, to a rate in Mbit/s, and drops what would wait for more than half a second; clients are not held.",
 	Targets: LinkTargets,
+	How:     "the kernel asks rift about each packet (NFQUEUE in the receiver's network namespace), which answers when the link's bucket has room",
+	Needs:   queueNeeds,
 	Proof:   "a burst sent from namespace to namespace takes as long as the rate lets it; after the heal it takes less, on every link",
 	Draw: func(r *rand.Rand, allowed []string) history.PlannedFault {
 		p := drawAimed(r, allowed)

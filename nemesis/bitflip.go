@@ -34,6 +34,7 @@ var bitFlipKind = Kind{
 		return p
 	},
 	New:  newBitFlip,
+	Fits: fitsDisk,
 	Able: ableDisk,
 }
 

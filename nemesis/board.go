@@ -45,7 +45,7 @@ func (b *Board) KeepsQuorum() bool {
 }
 
 // Claim marks a node's process as taken by a fault, with the state that the fault brings it into ("down", "paused").
-// It is refused if another fault has the node, or, with ErrQuorum, if no quorum would be left.
+// It is refused if another fault has the node, or, with ErrQuorum, if no quorum would be left; a node that none can count on already may be had.
 func (b *Board) Claim(node string, fault int, state string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -59,8 +59,9 @@ func (b *Board) Claim(node string, fault int, state string) error {
 	if b.claims == nil {
 		b.claims = make(map[string]claim)
 	}
+	counted := b.quorum != nil && b.quorum.up(node) && b.sound(node)
 	b.claims[node] = claim{fault, state}
-	if taken || b.holds() {
+	if !counted || b.holds() {
 		return nil
 	}
 	delete(b.claims, node)
@@ -160,7 +161,8 @@ func (b *Board) sound(node string) bool {
 	for _, nodes := range b.impaired {
 		taken = taken || slices.Contains(nodes, node)
 	}
-	return !taken
+	_, damaged := b.damaged[node]
+	return !taken && !damaged
 }
 
 // cut says whether a fault has severed the links between two nodes, one way or both.
@@ -183,7 +185,7 @@ func (b *Board) Free(node string) bool {
 }
 
 // Damage marks a node's data as damaged for the rest of the run. It is refused if more than a minority of so many nodes would be: what
-// a majority holds must be right somewhere.
+// a majority holds must be right somewhere. It is refused with ErrQuorum if no quorum would be left.
 func (b *Board) Damage(node string, fault, nodes int) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -197,7 +199,12 @@ func (b *Board) Damage(node string, fault, nodes int) error {
 		b.damaged = make(map[string]int)
 	}
 	b.damaged[node] = fault
-	return nil
+	if b.holds() {
+		return nil
+	}
+	delete(b.damaged, node)
+	b.spare(fault, node)
+	return fmt.Errorf("damage %s: %w", node, ErrQuorum)
 }
 
 // Damaged says whether a node's data was damaged.
@@ -223,6 +230,15 @@ func (b *Board) Kept(node string) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.kept[node]
+}
+
+// FreeFor says whether no other fault than this one has the node's process.
+func (b *Board) FreeFor(node string, fault int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c, taken := b.claims[node]
+	_, kept := b.kept[node]
+	return (!taken || c.fault == fault) && !kept
 }
 
 // Taken lists the nodes that faults have, sorted, with their states: "n2 down".

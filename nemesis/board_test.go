@@ -204,8 +204,28 @@ func TestTheBoardCountsNodesThatEndedByThemselves(t *testing.T) {
 	if err := b.Claim("n2", 1, "down"); !errors.Is(err, ErrQuorum) || !b.Free("n2") {
 		t.Errorf("with n1 gone, n2 was given away: %v", err)
 	}
+	if err := b.Claim("n1", 3, "ended by itself"); err != nil {
+		t.Errorf("n1, which is gone, cannot be had by what would start it: %v", err)
+	}
 	if spared := b.Spared(1); !slices.Equal(spared, []string{"n2"}) || b.Spared(1) != nil {
 		t.Errorf("spared %v", spared)
+	}
+}
+
+func TestTheBoardCountsOnNoDamagedNode(t *testing.T) {
+	b, nodes := keptBoard(5)
+	if err := errors.Join(b.Damage("n1", 1, len(nodes)), b.Claim("n2", 2, "down")); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Damage("n3", 1, len(nodes)); !errors.Is(err, ErrQuorum) || b.Damaged("n3") {
+		t.Errorf("with one node damaged and one down, a third was damaged: %v", err)
+	}
+	if err := b.Impair("n4", 3); !errors.Is(err, ErrQuorum) {
+		t.Errorf("with one node damaged and one down, a third was impaired: %v", err)
+	}
+	b.Release("n2", 2)
+	if err := b.Impair("n4", 3); err != nil || slices.Contains(b.Quorum(), "n1") || slices.Contains(b.Quorum(), "n4") {
+		t.Errorf("impair n4: %v, and the quorum is %v", err, b.Quorum())
 	}
 }
 

@@ -4,25 +4,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"rift/harness/history"
+	"rift/nemesis/procevents"
 	"rift/nemesis/vdso"
 )
 
 var clockKind = Kind{
 	Name:    "clock",
-	Doc:     "Skews the clocks of nodes, and of nothing else: the wall clock jumps (bump), drifts or jumps to and fro (strobe), or the monotonic clock slows down (slow).",
+	Doc:     "Skews the clocks of nodes, and of nothing else: the wall clock jumps (bump), drifts, jumps to and fro (strobe) or follows a schedule, or the monotonic clock slows down (slow).",
 	Targets: NodeTargets,
-	Proof:   "each process's own vDSO is called, and what it answers compared with the host's clocks",
+	How:     "jumps are written over the clock functions of each process's own vDSO, which lead to a shim that adds a skew; what a new program undoes is done again when the kernel tells of its exec",
+	Needs:   "linux on amd64, ptrace and writes to /proc/PID/mem; where the kernel does not tell of execs, they are found by looking every 20 ms",
+	Proof:   "each process's own vDSO is called, and what it answers compared with the host's clocks; several nodes must be seen apart from each other",
 	Draw: func(r *rand.Rand, allowed []string) history.PlannedFault {
 		p := drawAimed(r, allowed)
-		p.Args = drawSkew(r).args()
+		p.Args = drawSkew(r, time.Duration(p.For)).args()
 		return p
 	},
 	New: func(p history.PlannedFault) (Fault, error) {
@@ -33,35 +36,57 @@ var clockKind = Kind{
 		if err != nil {
 			return nil, err
 		}
-		return &clock{planned: p, skew: s, hit: make(map[string]skewed)}, nil
+		return &clock{planned: p, skew: s, hit: make(map[string]course), listen: procevents.Listen, applied: make(chan struct{})}, nil
 	},
-	Able: func(Cluster) error {
-		if os.Geteuid() != 0 {
-			return errors.New("skewing the nodes' clocks needs root")
+	Able: ableToSkew,
+}
+
+// ableToSkew tries whether this program may write into the nodes' processes, as a debugger does, and knows this machine's vDSO.
+func ableToSkew(c Cluster) error {
+	for _, node := range c.Nodes() {
+		h, up := c.Host(node)
+		if !up {
+			continue
 		}
-		return vdso.Able()
-	},
+		mem, err := os.OpenFile(fmt.Sprintf("/proc/%d/mem", h.PID), os.O_RDWR, 0)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // it has ended just now
+		}
+		if err != nil {
+			return fmt.Errorf("write into the process of %s, which needs CAP_SYS_PTRACE over it: %w", node, err)
+		}
+		mem.Close()
+	}
+	return vdso.Able()
 }
 
 // clockProof bounds how long a skew, or its end, may take to be measured, and a process to settle that has just been started.
 const clockProof = 3 * time.Second
 
 // clock leaves the board alone: a node whose clock is wrong can be killed or paused all the same.
+//
+// While it is in, it follows its schedule, and skews every program that the nodes' processes begin to run. Both go on in the
+// background from Inject to Heal.
 type clock struct {
 	planned history.PlannedFault
 	skew    skew
-	hit     map[string]skewed // by node
+	listen  func() (*procevents.Listener, error)
+	tell    Teller // nil if nobody wants to know
+
+	hit       map[string]course // by node; each has its own, and all their segments begin at the same times
+	began     time.Duration     // when they begin, on the host's monotonic clock: it goes on while a node restarts
+	announced atomic.Int32      // the last segment that has begun to be put in
+	programs  programs
+	applied   chan struct{}      // closed when all processes that there were have been skewed
+	stop      context.CancelFunc // ends what goes on in the background
+	behind    sync.WaitGroup     // what goes on in the background
 }
 
-// skewed is what a node was given: its own version of the skew, and since when, for a clock that drifts goes on
-// drifting while the node restarts.
-type skewed struct {
-	skew  skew
-	since time.Time
-}
+// Report has what the fault does by itself told.
+func (f *clock) Report(tell Teller) { f.tell = tell }
 
-// Inject skews the nodes' clocks. The first node gets the skew as planned, each other one its own share of it, or of its
-// opposite: clocks that are wrong together agree.
+// Inject skews the nodes' clocks, each its own way. A schedule that leaves the clocks true for a while is in when they
+// are no longer.
 func (f *clock) Inject(ctx context.Context, c Cluster, r *rand.Rand) (history.Evidence, error) {
 	nodes, err := Pick(ctx, c, f.planned.Target, r)
 	if err != nil {
@@ -70,36 +95,68 @@ func (f *clock) Inject(ctx context.Context, c Cluster, r *rand.Rand) (history.Ev
 	if len(nodes) == 0 {
 		return skipTarget(c, f.planned.Target), nil
 	}
-	for i, node := range nodes {
-		s := f.skew
-		if i > 0 {
-			s = s.share(r)
-		}
-		f.hit[node] = skewed{s, time.Now()}
+	if err := f.assign(nodes, r); err != nil {
+		return history.Evidence{}, err
 	}
-	return measure(ctx, nodes, "skewed "+named(f.planned.Target, nodes), func(ctx context.Context, node string) (proof, error) {
+	background := f.watchPrograms(ctx, c)
+	first := f.hit[nodes[0]].first()
+	if err := f.announce(ctx, first); err != nil {
+		return history.Evidence{Nodes: nodes}, err
+	}
+	f.behind.Go(func() { f.followSchedule(background, c, first+1) })
+	e, err := measure(ctx, nodes, "skewed "+named(f.planned.Target, nodes), func(ctx context.Context, node string) (proof, error) {
 		return f.apply(ctx, c, node)
 	})
+	close(f.applied)
+	if e.Proven {
+		err = f.proveApart(ctx, c, &e)
+	}
+	return e, err
 }
 
-// Reapply skews a node again that was started with true clocks.
+// assign gives each node its part of the skew.
+func (f *clock) assign(nodes []string, r *rand.Rand) (err error) {
+	part := parts(len(nodes), r)
+	for i, node := range nodes {
+		if f.hit[node], err = f.skew.share(part[i]).course(); err != nil {
+			return fmt.Errorf("the skew of %s: %w", node, err)
+		}
+	}
+	f.began, err = vdso.Now()
+	return err
+}
+
+// Reapply skews a node again that was started with true clocks. If the kernel told of its exec in time, that has been done already;
+// to do it twice changes nothing, since the instant from which the clocks are skewed is the same.
 func (f *clock) Reapply(ctx context.Context, c Cluster, node string) (history.Evidence, bool, error) {
 	if _, hit := f.hit[node]; !hit {
 		return history.Evidence{}, false, nil
 	}
+	h, up := c.Host(node)
+	if up {
+		f.programs.know(h)
+	}
 	e, err := measure(ctx, []string{node}, "skewed again "+node, func(ctx context.Context, node string) (proof, error) {
 		return f.apply(ctx, c, node)
 	})
+	if took, told := f.programs.skewed(h.PID); told {
+		e.Measures[node+"_exec_to_skewed_ms"] = milliseconds(took)
+		e.Summary += fmt.Sprintf("; it was %.1f ms after the exec", milliseconds(took))
+	}
 	return e, true, err
 }
 
 // Heal gives the nodes true wall clocks, and monotonic clocks that go at the true rate. It takes the processes as
 // they are now: those that were started since have true clocks already, unless a skewed one started them.
 func (f *clock) Heal(ctx context.Context, c Cluster) (history.Evidence, error) {
+	if f.stop != nil {
+		f.stop()
+		f.behind.Wait()
+	}
 	if len(f.hit) == 0 {
 		return Skip("no clock was skewed"), nil
 	}
-	nodes := slices.Sorted(maps.Keys(f.hit))
+	nodes := f.nodes()
 	return measure(ctx, nodes, "healed "+named("", nodes), func(ctx context.Context, node string) (proof, error) {
 		return f.healNode(ctx, c, node)
 	})
@@ -120,6 +177,7 @@ func measure(ctx context.Context, nodes []string, did string, do func(context.Co
 	var saw []string
 	for i, node := range nodes {
 		e.Proven = e.Proven && proofs[i].proven
+		e.Applied = max(e.Applied, proofs[i].applied)
 		saw = append(saw, fmt.Sprintf("%s: %s", node, proofs[i].saw))
 		for name, value := range proofs[i].measures {
 			e.Measures[node+"_"+name] = value
@@ -135,13 +193,10 @@ func (f *clock) apply(ctx context.Context, c Cluster, node string) (proof, error
 	if !up {
 		return proof{saw: "it went down"}, nil
 	}
-	given := f.hit[node]
-	return overProcesses(ctx, h.PID, func(p *vdso.Process) (proof, error) {
-		s := given.skew.after(time.Since(given.since))
-		if err := p.Set(s); err != nil {
-			return proof{}, err
-		}
-		return given.skew.prove(ctx, p, s)
+	return overProcesses(ctx, h.PID, func(p *vdso.Process) error {
+		return f.put(p, node)
+	}, func(ctx context.Context, p *vdso.Process) (proof, error) {
+		return f.prove(ctx, p, node)
 	})
 }
 
@@ -151,61 +206,11 @@ func (f *clock) healNode(ctx context.Context, c Cluster, node string) (proof, er
 	if !up {
 		return proof{proven: true, saw: "it is down"}, nil
 	}
-	healed, err := overProcesses(ctx, h.PID, func(p *vdso.Process) (proof, error) {
-		if err := p.Heal(); err != nil {
-			return proof{}, err
-		}
-		return f.skew.proveHealed(ctx, p)
+	healed, err := overProcesses(ctx, h.PID, func(p *vdso.Process) error {
+		return p.Heal()
+	}, func(ctx context.Context, p *vdso.Process) (proof, error) {
+		return proveHealed(ctx, p, f.hit[node].slows())
 	})
 	healed.proven = healed.proven || healed.ended
 	return healed, err
-}
-
-// overProcesses does something to the clocks of each of a node's processes. The first one's proof is returned, proven if all are.
-func overProcesses(ctx context.Context, first int, do func(*vdso.Process) (proof, error)) (proof, error) {
-	pids, err := family(first)
-	if err != nil {
-		return proof{}, err
-	}
-	proofs := make([]proof, len(pids))
-	if err := each(len(pids), func(i int) (err error) {
-		proofs[i], err = onProcess(ctx, pids[i], do)
-		return err
-	}); err != nil {
-		return proof{}, err
-	}
-	of := proofs[slices.Index(pids, first)]
-	for i, p := range proofs {
-		ended := pids[i] != first && p.ended
-		of.proven = of.proven && (p.proven || ended)
-	}
-	return of, nil
-}
-
-// onProcess does something to the clocks of one process, anew if the process makes an exec meanwhile, as one that
-// has just been started may.
-func onProcess(ctx context.Context, pid int, do func(*vdso.Process) (proof, error)) (proof, error) {
-	for {
-		made, err := attached(pid, do)
-		if !errors.Is(err, vdso.ErrGone) {
-			return made, err
-		}
-		if state, _ := readStat(fmt.Sprintf("/proc/%d/stat", pid)); state == 0 || state == 'Z' || state == 'X' {
-			return proof{ended: true, saw: "its process ended"}, nil
-		}
-		select {
-		case <-ctx.Done():
-			return proof{}, err
-		case <-time.After(time.Millisecond):
-		}
-	}
-}
-
-func attached(pid int, do func(*vdso.Process) (proof, error)) (proof, error) {
-	p, err := vdso.Attach(pid)
-	if err != nil {
-		return proof{}, err
-	}
-	defer p.Close()
-	return do(p)
 }

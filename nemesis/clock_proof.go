@@ -3,6 +3,7 @@ package nemesis
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"time"
 
@@ -15,6 +16,7 @@ type proof struct {
 	ended    bool   // the process ended before it could be asked
 	saw      string // in a few words
 	measures map[string]float64
+	applied  time.Duration // until it was in force, without the measuring
 }
 
 // offsetSlack is what a measured offset may differ from the wanted beyond the error of its measurement.
@@ -23,37 +25,60 @@ const offsetSlack = 100 * time.Microsecond
 // readInterval is how far apart readings are, unless there is a reason.
 const readInterval = 30 * time.Millisecond
 
-// prove asks the process for its clocks until they are seen to be skewed as was set, at most until the context ends. A skew
-// that was not seen is no error.
-func (s skew) prove(ctx context.Context, p *vdso.Process, set vdso.Skew) (proof, error) {
-	switch s.how {
-	case bump:
-		return proveOffset(ctx, p, set.Wall.Offset)
-	case drift:
-		return proveRate(ctx, p, "wall", s.rate)
-	case strobe:
-		return proveStrobe(ctx, p, s.offset, s.half)
-	default:
-		return proveRate(ctx, p, "monotonic", s.rate)
+// prove asks the process for its clocks until they are seen to be skewed as the segment says, at most until the context ends. A skew
+// that was not seen is no error. began is when the segment's course began, on the host's monotonic clock.
+func (s segment) prove(ctx context.Context, p *vdso.Process, began time.Duration) (proof, error) {
+	wall, monotonic := s.skew.Wall, s.skew.Monotonic
+	var proofs []proof
+	add := func(made proof, err error) error {
+		proofs = append(proofs, made)
+		return err
 	}
+	var err error
+	switch {
+	case wall.Strobe.Amplitude != 0:
+		err = add(proveStrobe(ctx, p, wall.Strobe))
+	case math.Abs(wallRate(s)-1) >= leastDrift:
+		err = add(proveRate(ctx, p, "wall", wall.Rate))
+	case wall != (vdso.Clock{}) || monotonic == (vdso.Clock{}):
+		err = add(proveOffset(ctx, p, func(at time.Duration) time.Duration { return s.wallAt(at - began) }))
+	}
+	if err == nil && monotonic.Rate != 0 {
+		err = add(proveRate(ctx, p, "monotonic", monotonic.Rate))
+	}
+	return both(proofs), err
+}
+
+// both joins what a process's two clocks showed.
+func both(proofs []proof) proof {
+	all := proofs[0]
+	for _, p := range proofs[1:] {
+		all.proven = all.proven && p.proven
+		all.saw += ", " + p.saw
+		maps.Copy(all.measures, p.measures)
+	}
+	return all
 }
 
 // proveHealed does the same for true clocks. What a monotonic clock has lost stays lost.
-func (s skew) proveHealed(ctx context.Context, p *vdso.Process) (proof, error) {
-	if s.how == slow {
-		return proveRate(ctx, p, "monotonic", 1)
+func proveHealed(ctx context.Context, p *vdso.Process, slowed bool) (proof, error) {
+	healed, err := proveOffset(ctx, p, func(time.Duration) time.Duration { return 0 })
+	if err != nil || !slowed {
+		return healed, err
 	}
-	return proveOffset(ctx, p, 0)
+	again, err := proveRate(ctx, p, "monotonic", 1)
+	return both([]proof{healed, again}), err
 }
 
 // proveOffset looks until the wall clock is seen where it should be, and so exactly that it cannot be where it should not: true,
 // if it is to be skewed.
-func proveOffset(ctx context.Context, p *vdso.Process, want time.Duration) (proof, error) {
+func proveOffset(ctx context.Context, p *vdso.Process, wanted func(at time.Duration) time.Duration) (proof, error) {
 	for {
 		r, err := p.Read()
 		if err != nil {
 			return proof{}, err
 		}
+		want := wanted(r.At)
 		if proven := isNear(r, want) && (want == 0 || !isNear(r, 0)); proven || !wait(ctx, readInterval) {
 			return proof{
 				proven:   proven,
@@ -103,8 +128,9 @@ func proveRate(ctx context.Context, p *vdso.Process, clock string, want float64)
 	}
 }
 
-// proveStrobe looks until it has seen the wall clock at both ends.
-func proveStrobe(ctx context.Context, p *vdso.Process, amplitude, half time.Duration) (proof, error) {
+// proveStrobe looks until it has seen the wall clock at both ends, or, if the half period is longer than it may look, at one.
+func proveStrobe(ctx context.Context, p *vdso.Process, strobe vdso.Strobe) (proof, error) {
+	amplitude, half := strobe.Amplitude, strobe.HalfPeriod
 	var ahead, behind int
 	for {
 		r, err := p.Read()
@@ -117,7 +143,7 @@ func proveStrobe(ctx context.Context, p *vdso.Process, amplitude, half time.Dura
 		case atBehind && !atAhead:
 			behind++
 		}
-		if proven := ahead > 0 && behind > 0; proven || !wait(ctx, half/3) {
+		if proven := ahead > 0 && behind > 0 || ahead+behind > 0 && half >= clockProof/2; proven || !wait(ctx, min(half/3, readInterval)) {
 			return proof{
 				proven:   proven,
 				saw:      fmt.Sprintf("its wall clock was seen %d times %s off, and %d times %s", ahead, signed(amplitude), behind, signed(-amplitude)),
@@ -141,12 +167,8 @@ func wait(ctx context.Context, d time.Duration) bool {
 
 // signed is a duration with its sign, and no more digits than people read.
 func signed(d time.Duration) string {
-	rounded := d.Round(time.Microsecond)
-	if d.Abs() > time.Second {
-		rounded = d.Round(time.Millisecond)
-	}
 	if d >= 0 {
-		return "+" + rounded.String()
+		return "+" + round(d).String()
 	}
-	return rounded.String()
+	return round(d).String()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -196,9 +197,22 @@ func TestClockNotSkewedIsNotProven(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	for _, s := range []skew{
-		{how: bump, offset: time.Second}, {how: drift, rate: 1.1}, {how: strobe, offset: time.Second, half: 10 * time.Millisecond}, {how: slow, rate: 0.9},
+		{how: bump, offset: time.Second},
+		{how: drift, rate: 1.1},
+		{how: strobe, offset: time.Second, half: 10 * time.Millisecond},
+		{how: slow, rate: 0.9},
+		{how: drift, rate: 0.9, clock: onBoth},
+		{how: scheduled, points: []point{{offset: time.Hour}, {at: time.Second, manner: ramp}}},
 	} {
-		if made, err := s.prove(ctx, p, s.after(0)); err != nil || made.proven {
+		course, err := s.course()
+		if err != nil {
+			t.Fatal(err)
+		}
+		began, err := vdso.Now()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if made, err := course[0].prove(ctx, p, began); err != nil || made.proven {
 			t.Errorf("%s on a true clock: %+v, %v", s.how, made, err)
 		}
 	}
@@ -206,7 +220,7 @@ func TestClockNotSkewedIsNotProven(t *testing.T) {
 
 func TestClockRefusesBadArguments(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
-		{"", `argument skew of clock: "" given, one of bump, drift, slow, strobe allowed`},
+		{"", `argument skew of clock: "" given, one of bump, drift, schedule, slow, strobe allowed`},
 		{"skew=melt", `"melt" given`},
 		{"skew=bump", "argument offset of clock bump"},
 		{"skew=bump offset=1s rate=2", `argument of clock bump: "rate" given, one of offset allowed`},
@@ -218,6 +232,12 @@ func TestClockRefusesBadArguments(t *testing.T) {
 		{"skew=slow rate=2", "Monotonic.Rate: 2 given, at most 1 allowed"},
 		{"skew=strobe amplitude=1s", "argument half-period of clock strobe"},
 		{"skew=strobe amplitude=-1s half-period=1s", "Wall.Strobe.Amplitude: -1s given"},
+		{"skew=drift rate=2 clock=both", "Monotonic.Rate: 2 given, at most 1 allowed"},
+		{"skew=drift rate=2 clock=sun", `argument clock of clock drift: "sun" given, one of wall, monotonic, both allowed`},
+		{"skew=bump offset=1s clock=both", `argument of clock bump: "clock" given`},
+		{"skew=schedule", "argument schedule of clock schedule: 0 points given, 1 to 100 allowed"},
+		{"skew=schedule schedule=0s:+1s clock=monotonic", "a monotonic clock can neither jump nor be set"},
+		{"skew=schedule schedule=0s:x2 clock=both", "Monotonic.Rate: 2 given, at most 1 allowed"},
 		{"skew=bump colour=red", `argument of clock: "colour" given`},
 	} {
 		p := history.PlannedFault{Kind: "clock", Target: One, Args: make(map[string]string)}
@@ -235,7 +255,8 @@ func TestClockRefusesBadArguments(t *testing.T) {
 func TestSkewsAreDrawnWithinBounds(t *testing.T) {
 	r := random()
 	drawn := make(map[string]int)
-	for range 2000 {
+	hours := 0
+	for range 3000 {
 		p := clockKind.Draw(r, NodeTargets)
 		if _, err := clockKind.New(p); err != nil {
 			t.Fatalf("drew %+v: %v", p, err)
@@ -245,14 +266,66 @@ func TestSkewsAreDrawnWithinBounds(t *testing.T) {
 			t.Fatal(err)
 		}
 		drawn[s.how]++
-		share := s.share(r)
-		if again, err := parseSkew(share.args()); err != nil || again != share {
-			t.Fatalf("the share %+v of %+v is %+v, %v", share, s, again, err)
+		if s.offset.Abs() >= time.Hour {
+			hours++
+		}
+		for _, part := range parts(5, r) {
+			share := s.share(part)
+			if again, err := parseSkew(share.args()); err != nil || !reflect.DeepEqual(again, share) {
+				t.Fatalf("the share %+v of %+v is %+v, %v", share, s, again, err)
+			}
 		}
 	}
 	for how := range argsOf {
 		if drawn[how] < 400 {
-			t.Errorf("%s was drawn %d times of 2000", how, drawn[how])
+			t.Errorf("%s was drawn %d times of 3000", how, drawn[how])
 		}
+	}
+	if hours < 50 {
+		t.Errorf("%d of 3000 are of hours", hours)
+	}
+}
+
+// No two nodes get nearly the same, however many there are, and none gets next to nothing.
+func TestPartsAreApart(t *testing.T) {
+	r := random()
+	for n := range 10 {
+		for range 100 {
+			list := parts(n, r)
+			if n > 0 && list[0] != 1 {
+				t.Fatalf("the first of %d nodes gets %v of the skew", n, list[0])
+			}
+			for i, a := range list {
+				if math.Abs(a) < 1.0/3-0.01 || math.Abs(a) > 1.04 {
+					t.Fatalf("of %d nodes one gets %v", n, a)
+				}
+				for _, b := range list[:i] {
+					// A strobe has no opposite, so the amounts must be apart as well.
+					if gap := math.Abs(math.Abs(a) - math.Abs(b)); gap < 1.0/3/float64(n) {
+						t.Fatalf("of %d nodes two get %v and %v", n, a, b)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Every target leaves nodes whose clocks differ from each other and, where there are any, from those that were not hit.
+func TestClockLeavesNodesApart(t *testing.T) {
+	needClocks(t)
+	for _, args := range []string{
+		"skew=bump offset=20ms", "skew=drift rate=1.5", "skew=strobe amplitude=40ms half-period=1h", "skew=slow rate=0.5", "skew=drift rate=0.7 clock=both",
+	} {
+		t.Run(args, func(t *testing.T) {
+			c := newProcessCluster(t, 3)
+			f := clockFault(t, All, strings.Fields(args)...)
+			e := inject(t, f, c)
+			if !e.Proven || e.Measures["nearest_ms"] <= 0 || e.Measures["apart_ms"] < e.Measures["nearest_ms"] || e.Applied <= 0 {
+				t.Errorf("inject: %+v", e)
+			}
+			if healed := heal(t, f, c); !healed.Proven || healed.Applied <= 0 {
+				t.Errorf("heal: %+v", healed)
+			}
+		})
 	}
 }

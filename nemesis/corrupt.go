@@ -24,6 +24,8 @@ var corruptKind = Kind{
 	Doc: "Changes a byte of what a share of the TCP and UDP packets on links carry, with the checksum stale, so that kernels drop them, " +
 		"or mended, so that programs read them; those of clients are left alone.",
 	Targets: LinkTargets,
+	How:     "the kernel asks rift about each packet (NFQUEUE in the receiver's network namespace), which answers with changed bytes",
+	Needs:   queueNeeds,
 	Proof:   "of packets sent from namespace to namespace the share is missing (stale) or comes changed (mended); after the heal all come as sent, on every link",
 	Draw: func(r *rand.Rand, allowed []string) history.PlannedFault {
 		p := drawAimed(r, allowed)

@@ -14,6 +14,8 @@ var delayKind = Kind{
 	Name:    "delay",
 	Doc:     "Holds the packets on links back by delay ± jitter, each way, and keeps their order; clients are not slowed down.",
 	Targets: LinkTargets,
+	How:     "the kernel asks rift about each packet (NFQUEUE in the receiver's network namespace), which answers when its time has come",
+	Needs:   queueNeeds,
 	Proof:   "no packet sent from namespace to namespace arrives before delay - jitter; after the heal some do again, on every link",
 	Draw:    drawDelay,
 	New:     newDelay,
@@ -22,6 +24,9 @@ var delayKind = Kind{
 
 // needsQueue is what effects that are decided outside the kernel need of it.
 const needsQueue = "nftables with a packet queue (CONFIG_NFT_COMPAT, CONFIG_NETFILTER_XT_TARGET_NFQUEUE)"
+
+// queueNeeds is the same for people, with what all faults on packets need.
+const queueNeeds = "CAP_NET_ADMIN over the nodes' namespaces, nftables, CONFIG_NETFILTER_XT_TARGET_NFQUEUE, CONFIG_NFT_COMPAT, nodes without IPv6"
 
 // ableToDelay says whether this machine can have packets wait for what is decided outside the kernel.
 func ableToDelay(c Cluster) error {

@@ -20,15 +20,20 @@ type Disks interface {
 // needsDisk is what kinds that act on a lossy disk need.
 const needsDisk = "a lossy disk under the nodes' data (--disk ext4 or strict), /dev/fuse and the right to mount"
 
-// NeedsDisk says which kinds in a plan act on lossy disks, in the order of their first.
-func NeedsDisk(plan []history.PlannedFault) []string {
-	var kinds []string
-	for _, p := range plan {
-		if k, err := Find(p.Kind); err == nil && k.Disk && !slices.Contains(kinds, p.Kind) {
-			kinds = append(kinds, p.Kind)
-		}
+// fitsDisk refuses a run that wants the machine's own disk.
+func fitsDisk(s Setting) error {
+	if s.OwnDisk {
+		return errors.New("it needs a lossy disk under the nodes' data, not the machine's own (--disk)")
 	}
-	return kinds
+	return nil
+}
+
+// NeedsDisk says whether a fault of a plan acts on lossy disks.
+func NeedsDisk(plan []history.PlannedFault) bool {
+	return slices.ContainsFunc(plan, func(p history.PlannedFault) bool {
+		k, err := Find(p.Kind)
+		return err == nil && k.Disk
+	})
 }
 
 // diskOf is the lossy disk of a node.

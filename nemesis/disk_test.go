@@ -213,9 +213,12 @@ func TestDiskFaultsNeedALossyDisk(t *testing.T) {
 	if err := ableDisk(on); err != nil {
 		t.Error(err)
 	}
-	plan := []history.PlannedFault{{Kind: "kill"}, {Kind: "power"}, {Kind: "truncate"}, {Kind: "power"}}
-	if got, want := NeedsDisk(plan), []string{"power", "truncate"}; !slices.Equal(got, want) {
-		t.Errorf("kinds that need a lossy disk: %v, want %v", got, want)
+	for _, k := range Kinds {
+		plan := []history.PlannedFault{{Kind: "kill"}, {Kind: k.Name}}
+		ours := slices.ContainsFunc(diskKinds, func(d Kind) bool { return d.Name == k.Name })
+		if NeedsDisk(plan) != ours || ours != (Fit(plan, Setting{OwnDisk: true}) != nil) {
+			t.Errorf("%s: needs a lossy disk %t, want %t", k.Name, NeedsDisk(plan), ours)
+		}
 	}
 }
 
@@ -292,6 +295,25 @@ func TestBoardKeepsDamageToAMinority(t *testing.T) {
 		if 2*damaged >= nodes || 2*(damaged+1) < nodes {
 			t.Errorf("%d of %d nodes could be damaged", damaged, nodes)
 		}
+	}
+}
+
+// TestBadDisksKeepAQuorum has a board that keeps one, over which a node is started again though none is left.
+func TestBadDisksKeepAQuorum(t *testing.T) {
+	c := newDiskCluster(t, 3)
+	c.board.KeepQuorum(c.Nodes, func(node string) bool { _, up := c.Host(node); return up })
+	f := makeFault(t, diskFullKind, history.PlannedFault{Target: All, For: history.Duration(10 * time.Second)})
+	e := inject(t, f, c)
+	if !e.Proven || len(e.Nodes) != 1 {
+		t.Fatalf("inject: %+v, want one of three nodes", e)
+	}
+	other := c.Nodes()[0]
+	if other == e.Nodes[0] {
+		other = c.Nodes()[1]
+	}
+	check(t, c.Kill(t.Context(), other))
+	if healed := heal(t, f, c); !strings.Contains(healed.Summary, e.Nodes[0]+" had ended by itself, and was started again") {
+		t.Errorf("heal: %+v", healed)
 	}
 }
 

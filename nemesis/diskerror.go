@@ -49,6 +49,7 @@ var diskErrorKind = Kind{
 		return p
 	},
 	New:  newDiskError,
+	Fits: fitsDisk,
 	Able: ableDisk,
 }
 

@@ -23,6 +23,7 @@ var diskFullKind = Kind{
 		return p
 	},
 	New:  newDiskFull,
+	Fits: fitsDisk,
 	Able: ableDisk,
 }
 

@@ -33,6 +33,7 @@ var diskSlowKind = Kind{
 		return p
 	},
 	New:  newDiskSlow,
+	Fits: fitsDisk,
 	Able: ableDisk,
 }
 

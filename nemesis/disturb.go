@@ -3,11 +3,12 @@ package nemesis
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -42,6 +43,7 @@ type disturbance struct {
 
 	aim     cutting
 	seeds   map[string]uint64 // of each node's filter
+	mu      sync.Mutex        // nodes get their filters side by side
 	filters map[string]placed // by the node that receives
 }
 
@@ -86,11 +88,12 @@ func (f *disturbance) Inject(ctx context.Context, c Cluster, r *rand.Rand) (hist
 		f.seeds[node] = r.Uint64()
 	}
 	e := history.Evidence{Nodes: f.aim.nodes, Links: f.aim.links}
-	for _, node := range f.receivers() {
-		if err := f.place(c, node); err != nil {
-			return e, err
-		}
+	began := time.Now()
+	receivers := f.receivers()
+	if err := each(len(receivers), func(i int) error { return f.place(c, receivers[i]) }); err != nil {
+		return e, err
 	}
+	e.Applied = time.Since(began)
 	if err := f.prove(ctx, c, &e); err != nil {
 		return e, err
 	}
@@ -100,7 +103,7 @@ func (f *disturbance) Inject(ctx context.Context, c Cluster, r *rand.Rand) (hist
 	}
 	name, value, saw := f.measure(slices.Collect(maps.Values(before)))
 	e.Measures[name+"_before"] = value
-	e.Summary = fmt.Sprintf("%s %s: %s; before: %s", f.planned.Target, f.aim.what, e.Summary, saw)
+	e.Summary = fmt.Sprintf("%s: %s; before: %s", f.aim.told(f.planned.Target), e.Summary, saw)
 	return e, nil
 }
 
@@ -172,13 +175,17 @@ func (f *disturbance) place(c Cluster, node string) error {
 	if unix.Stat(h.NetNS, &namespace) != nil {
 		return nil // the node has ended just now
 	}
+	f.mu.Lock()
 	old, hit := f.filters[node]
+	f.mu.Unlock()
 	if hit && old.namespace == namespace.Ino {
 		return nil
 	}
 	if hit {
 		_ = old.Close() // its namespace has no process left in it
+		f.mu.Lock()
 		delete(f.filters, node)
+		f.mu.Unlock()
 	}
 	s := packets.Site{NetNS: h.NetNS, Table: f.table(c), Queue: uint16(f.planned.ID)}
 	for _, l := range f.aim.links {
@@ -193,6 +200,8 @@ func (f *disturbance) place(c Cluster, node string) error {
 	if err != nil {
 		return fmt.Errorf("on %s: %w", node, err)
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.filters[node] = placed{filter, namespace.Ino}
 	return nil
 }
@@ -204,9 +213,11 @@ func (f *disturbance) Reapply(ctx context.Context, c Cluster, node string) (hist
 	}
 	into := slices.DeleteFunc(slices.Clone(f.aim.links), func(l link) bool { return l[1] != node })
 	e := history.Evidence{Nodes: []string{node}, Links: into}
+	began := time.Now()
 	if err := f.place(c, node); err != nil {
 		return e, true, err
 	}
+	e.Applied = time.Since(began)
 	err := f.prove(ctx, c, &e)
 	e.Summary = "again on " + node + ": " + e.Summary
 	return e, true, err
@@ -215,12 +226,9 @@ func (f *disturbance) Reapply(ctx context.Context, c Cluster, node string) (hist
 // withdraw takes all filters out, and says how many packets had met them.
 func (f *disturbance) withdraw() (hits uint64, err error) {
 	hits = f.hits()
-	var errs []error
-	for _, node := range slices.Sorted(maps.Keys(f.filters)) {
-		errs = append(errs, f.filters[node].Close()) // its sockets are closed, and what they owned is gone
-	}
+	all := slices.Collect(maps.Values(f.filters))
 	clear(f.filters)
-	return hits, errors.Join(errs...)
+	return hits, each(len(all), func(i int) error { return all[i].Close() }) // its sockets are closed, and what they owned is gone
 }
 
 // Heal takes the filters out, and measures the links until nothing of the fault is left on those that are whole and that no other
@@ -230,10 +238,12 @@ func (f *disturbance) Heal(ctx context.Context, c Cluster) (history.Evidence, er
 		return Skip("nothing was disturbed"), nil
 	}
 	e := history.Evidence{Nodes: f.aim.nodes, Links: f.aim.links}
+	began := time.Now()
 	hits, err := f.withdraw()
 	if err != nil {
 		return e, err
 	}
+	e.Applied = time.Since(began)
 	left, err := f.tables(c)
 	if err != nil {
 		return e, err

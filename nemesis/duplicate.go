@@ -13,6 +13,8 @@ var duplicateKind = Kind{
 	Name:    "duplicate",
 	Doc:     "Has a share of the packets on links arrive twice, each packet by itself; those of clients arrive once.",
 	Targets: LinkTargets,
+	How:     "the kernel asks rift about each packet (NFQUEUE in the receiver's network namespace), which sends the copies through a raw socket there",
+	Needs:   queueNeeds,
 	Proof:   "of packets sent from namespace to namespace the share comes twice; after the heal all come once, on every link",
 	Draw: func(r *rand.Rand, allowed []string) history.PlannedFault {
 		p := drawAimed(r, allowed)

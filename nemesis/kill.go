@@ -16,6 +16,7 @@ var killKind = Kind{
 	Name:    "kill",
 	Doc:     "Ends nodes with SIGKILL and starts them again on the data they left.",
 	Targets: NodeTargets,
+	How:     "SIGKILL to all of a node's processes, from outside; its container or namespace and its data stay",
 	Proof:   "the process is seen to end through its pidfd, and a new one to run after the heal",
 	Draw:    drawAimed,
 	New: func(p history.PlannedFault) (Fault, error) {
@@ -54,6 +55,7 @@ func (k *kill) Inject(ctx context.Context, c Cluster, r *rand.Rand) (history.Evi
 		return e, err
 	}
 	slowest := milliseconds(slices.Max(took))
+	e.Applied = slices.Max(took)
 	e.Measures = map[string]float64{"ended_ms": slowest}
 	e.Summary = fmt.Sprintf("killed %s; gone within %.1f ms", named(k.planned.Target, e.Nodes), slowest)
 	return e, nil
@@ -104,6 +106,7 @@ func (k *kill) Heal(ctx context.Context, c Cluster) (history.Evidence, error) {
 		return e, err
 	}
 	slowest := milliseconds(slices.Max(took))
+	e.Applied = slices.Max(took)
 	e.Measures = map[string]float64{"started_ms": slowest}
 	e.Summary = fmt.Sprintf("started %s; running within %.1f ms%s", joined(nodes), slowest, stayDown(c, nodes))
 	return e, nil

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"sort"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rift/harness/history"
@@ -30,14 +31,15 @@ type Runner struct {
 	lanes  int // that have been numbered
 }
 
-// activeFault is a fault that is in. Its lock keeps Inject, Reapply and Heal apart.
+// activeFault is a fault that is in. Its lock keeps Inject, Reapply and Heal apart. It is healed from the moment that it is being healed, so that
+// a heal may start nodes: the start does not wait for the lock that the heal holds.
 type activeFault struct {
 	mu      sync.Mutex
 	planned history.PlannedFault
 	lane    int
 	fault   Fault
 	tried   time.Duration // when it was last tried to be put in
-	healed  bool
+	healed  atomic.Bool
 }
 
 // Able checks before the main phase that the cluster can do every kind of fault in the plan, and that every planned
@@ -65,18 +67,22 @@ func Able(plan []history.PlannedFault, c Cluster) error {
 }
 
 // Run carries the plan out, its lanes side by side, with times counted from now. It returns when every fault that was put in
-// has been healed, which it sees to at once when the context ends. The error is of faults that could not be
+// has been healed, which it sees to at once when the context ends, or when one could not be healed. The error is of faults that could not be
 // healed; what could not be put in stands in the evidence.
 func (r *Runner) Run(ctx context.Context, plan []history.PlannedFault) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	start := r.Record.Now()
 	names, lanes := splitLanes(plan)
 	first := r.newLanes(len(names))
 	return each(len(names), func(i int) error {
-		var errs []error
 		for _, p := range lanes[names[i]] {
-			errs = append(errs, r.carryOut(ctx, p, first-i, start))
+			if err := r.carryOut(ctx, p, first-i, start); err != nil {
+				stop()
+				return err
+			}
 		}
-		return errors.Join(errs...)
+		return nil
 	})
 }
 
@@ -143,6 +149,11 @@ func (r *Runner) putIn(ctx context.Context, p history.PlannedFault, lane int, la
 		return nil, err
 	}
 	a := &activeFault{planned: p, lane: lane, fault: fault}
+	if own, ok := fault.(Reporter); ok {
+		own.Report(func(step string, took time.Duration, e history.Evidence, err error) {
+			r.took(a, step, r.Record.Now()-took, e, err)
+		})
+	}
 	r.add(a)
 	_ = r.step(a, history.StepInject, func() (history.Evidence, error) { return r.inject(ctx, a, latest) }) // the evidence has the error
 	return a, nil
@@ -183,10 +194,10 @@ func (r *Runner) spared(a *activeFault, e history.Evidence) history.Evidence {
 func (r *Runner) heal(ctx context.Context, a *activeFault) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(r.HealTime, HealTime))
 	defer cancel()
+	a.healed.Store(true)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	err := r.step(a, history.StepHeal, func() (history.Evidence, error) { return r.untilHealed(ctx, a) })
-	a.healed = true
 	r.remove(a)
 	if err != nil {
 		return fmt.Errorf("heal fault %d (%s): %w", a.planned.ID, a.planned, err)
@@ -240,8 +251,11 @@ func (a *activeFault) event(t history.Type, value map[string]any) history.Op {
 // Restarted puts the faults that a restart undoes in again on a node whose process has just started.
 func (r *Runner) Restarted(ctx context.Context, node string) {
 	for _, a := range r.reappliers() {
+		if a.healed.Load() {
+			continue
+		}
 		a.mu.Lock()
-		if !a.healed {
+		if !a.healed.Load() {
 			r.reapply(ctx, a, node)
 		}
 		a.mu.Unlock()

@@ -113,6 +113,40 @@ func TestAFaultThatDoesNotHealFailsTheRun(t *testing.T) {
 	}
 }
 
+// undone is a fault that a restart undoes.
+type undone struct {
+	scripted
+	again *int // how often it was put in again
+}
+
+func (f undone) Reapply(context.Context, Cluster, string) (history.Evidence, bool, error) {
+	*f.again++
+	return history.Evidence{Proven: true}, true, nil
+}
+
+// A heal that starts a node must not wait for itself, and what is being healed is not put in again.
+func TestAHealMayStartNodes(t *testing.T) {
+	n := &notes{start: time.Now()}
+	r := &Runner{Record: n, Log: slog.New(slog.DiscardHandler)}
+	again := 0
+	withKind(t, undone{scripted{inject: good, heal: func() (history.Evidence, error) {
+		r.Restarted(t.Context(), "n1")
+		return good()
+	}}, &again})
+	healed := make(chan error, 1)
+	go func() {
+		healed <- r.Run(t.Context(), []history.PlannedFault{{ID: 1, Lane: "l", Kind: "scripted", Target: "any"}})
+	}()
+	select {
+	case err := <-healed:
+		if err != nil || again != 0 || len(n.evidence) != 2 {
+			t.Errorf("put in again %d times, evidence %+v, error %v", again, n.evidence, err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("a heal that starts a node waits for itself")
+	}
+}
+
 func TestHoldPutsAllInAndReleasesThem(t *testing.T) {
 	var mu sync.Mutex
 	in, most, healed := 0, 0, 0

@@ -14,6 +14,8 @@ var lossKind = Kind{
 	Name:    "loss",
 	Doc:     "Loses a share of the packets on links, each packet by itself; clients lose none.",
 	Targets: LinkTargets,
+	How:     "an nftables rule in the receiver's network namespace that draws a number for each packet (numgen) and drops it",
+	Needs:   "CAP_NET_ADMIN over the nodes' namespaces, nftables (CONFIG_NFT_NUMGEN), nodes without IPv6",
 	Proof:   "of packets sent from namespace to namespace the share is missing; after the heal all arrive, on every link",
 	Draw: func(r *rand.Rand, allowed []string) history.PlannedFault {
 		p := drawAimed(r, allowed)

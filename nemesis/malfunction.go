@@ -22,7 +22,7 @@ const (
 )
 
 // malfunction is a fault of disks that are in use. It is met when the node makes a call that it concerns, so its proof has to wait for that. It
-// stays on a node's disk over restarts, and leaves the board alone: a node whose disk is bad can be killed all the same.
+// stays on a node's disk over restarts, and does not take the node: one whose disk is bad can be killed all the same.
 type malfunction struct {
 	planned history.PlannedFault
 	faults  lossyfs.Faults // but for the seed
@@ -84,7 +84,8 @@ func parseChance(p history.PlannedFault) (c lossyfs.Chance, err error) {
 	return c, nil
 }
 
-// Inject puts the fault on the nodes' disks, and waits until every node has met it, at most for half of the fault's time.
+// Inject puts the fault on the nodes' disks, and waits until every node has met it, at most for half of the fault's time. It is proven if one
+// has by then: the others may make no call that it concerns, and the summary tells.
 func (f *malfunction) Inject(ctx context.Context, c Cluster, r *rand.Rand) (history.Evidence, error) {
 	nodes, err := Pick(ctx, c, f.planned.Target, r)
 	if err != nil {
@@ -92,6 +93,9 @@ func (f *malfunction) Inject(ctx context.Context, c Cluster, r *rand.Rand) (hist
 	}
 	if len(nodes) == 0 {
 		return skipTarget(c, f.planned.Target), nil
+	}
+	if nodes, err = impair(c, nodes, f.planned.ID); err != nil {
+		return history.Evidence{}, err
 	}
 	if f.corrupt {
 		var why error
@@ -113,30 +117,29 @@ func (f *malfunction) Inject(ctx context.Context, c Cluster, r *rand.Rand) (hist
 		f.hit = append(f.hit, ailing{node, armed})
 	}
 	e.Applied = time.Since(start)
-	e.Proven = f.awaitBites(ctx)
-	f.count(&e)
+	f.awaitBites(ctx)
+	e.Proven = f.count(&e) > 0
 	e.Summary = fmt.Sprintf("disk of %s is bad: %s", named(f.planned.Target, nodes), e.Summary)
 	return e, nil
 }
 
-// awaitBites waits until the disk of every node has bitten.
-func (f *malfunction) awaitBites(ctx context.Context) bool {
+// awaitBites waits until the disk of every node has bitten, at most for half of the fault's time.
+func (f *malfunction) awaitBites(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(f.planned.For)/2)
 	defer cancel()
 	for _, a := range f.hit {
 		select {
 		case <-a.armed.Bitten():
 		case <-ctx.Done():
-			return false
+			return
 		}
 	}
-	return true
 }
 
-// count writes down what the nodes have met so far.
-func (f *malfunction) count(e *history.Evidence) {
+// count writes down what the nodes have met so far, and returns how many calls were hit.
+func (f *malfunction) count(e *history.Evidence) (bites int) {
 	var said []string
-	var calls, bites int
+	calls := 0
 	var held time.Duration
 	for _, a := range f.hit {
 		counts := a.armed.Counts()
@@ -148,6 +151,7 @@ func (f *malfunction) count(e *history.Evidence) {
 		e.Measures["held_ms"] = milliseconds(held)
 	}
 	e.Summary = strings.Join(said, "; ")
+	return bites
 }
 
 // Heal takes the fault out, and starts again the nodes that ended by themselves under it.
@@ -188,7 +192,11 @@ const lastGasp = 300 * time.Millisecond
 
 // revive starts a node that ended by itself, and says so. One that another fault has down is left to it.
 func revive(ctx context.Context, c Cluster, node string, fault int) (string, error) {
-	if _, up := c.Host(node); up || c.Board().Claim(node, fault, "ended by itself") != nil {
+	if _, up := c.Host(node); up {
+		return "", nil
+	}
+	// That there is no quorum is no reason to leave the node down.
+	if err := c.Board().Claim(node, fault, "ended by itself"); err != nil && !errors.Is(err, ErrQuorum) {
 		return "", nil
 	}
 	defer c.Board().Release(node, fault)

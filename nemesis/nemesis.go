@@ -23,7 +23,7 @@ type Host struct {
 	Node   string
 	PID    int        // of the node's first process, in the harness's PID namespace
 	NetNS  string     // path of its network namespace: /proc/PID/ns/net
-	Cgroup string     // of the process, relative to the hierarchy's root; may be empty
+	Cgroup string     // its control group, below the root of every hierarchy: "/docker/0123"; empty if it has none of its own
 	IP     netip.Addr // the same over restarts
 	Port   uint16     // a TCP port on which it answers its peers, for probes
 }
@@ -68,6 +68,15 @@ type Reapplier interface {
 	Reapply(ctx context.Context, c Cluster, node string) (history.Evidence, bool, error)
 }
 
+// Reporter is a fault that does things by itself between Inject and Heal. Report is called once, before Inject.
+type Reporter interface {
+	Report(tell Teller)
+}
+
+// Teller takes down a step that a fault has just taken by itself, and how long it took. It may be called from any goroutine, from the
+// beginning of Inject until Heal returns.
+type Teller func(step string, took time.Duration, e history.Evidence, err error)
+
 // Kind is one kind of fault.
 type Kind struct {
 	Name    string
@@ -91,12 +100,17 @@ type Kind struct {
 type Setting struct {
 	Test      history.Test
 	Abilities []string // of the system under test, beyond what every system can, such as "membership"
+	OwnDisk   bool     // the nodes' data is to lie on the machine's own disk
 }
 
 // Kinds are all kinds of fault, in the order in which they are listed.
 var Kinds = []Kind{
 	killKind,
+	restartKind,
+	crashLoopKind,
+	killSnapshotKind,
 	pauseKind,
+	freezeKind,
 	partitionKind,
 	delayKind,
 	lossKind,
@@ -105,12 +119,18 @@ var Kinds = []Kind{
 	corruptKind,
 	bandwidthKind,
 	clockKind,
+	cpuKind,
+	memoryKind,
+	filesKind,
 	powerKind,
 	diskErrorKind,
 	diskFullKind,
 	diskSlowKind,
 	bitFlipKind,
 	truncateKind,
+	membershipKind,
+	transferKind,
+	leaderKillKind,
 }
 
 // Skip is the evidence of a fault that had nothing to hit.

@@ -106,7 +106,7 @@ func (c *netCluster) renew(node string) {
 
 func namespaceOf(node string) string { return fmt.Sprintf("nemesis-test-%d-%s", os.Getpid(), node) }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,8 @@ var partitionKind = Kind{
 	Name:    "partition",
 	Doc:     "Cuts links between nodes, one or both ways, so that packets are lost without a word; clients still reach every node.",
 	Targets: Shapes,
+	How:     "an nftables table of the bridge family on this machine, which drops the packets of the cut links where the nodes' bridge forwards them",
+	Needs:   "CAP_NET_ADMIN, nftables for bridges (Linux 5.12, CONFIG_NF_TABLES_BRIDGE), nodes without IPv6",
 	Proof:   "connects over cut links time out, each counted as dropped, and others are answered; all are answered after the heal",
 	Draw:    drawPartition,
 	New:     newPartition,
@@ -93,9 +95,11 @@ func (p *partition) Inject(ctx context.Context, c Cluster, r *rand.Rand) (histor
 		return Skip("no link to cut that has running nodes at both ends"), nil
 	}
 	e := history.Evidence{Nodes: p.cutting.nodes, Links: p.cutting.links}
+	began := time.Now()
 	if p.cut, err = netfilter.NewCut(p.table(c), addresses(c, p.cutting.links)); err != nil {
 		return e, err
 	}
+	e.Applied = time.Since(began)
 	probed, silent, err := p.probeCut(ctx, c)
 	if err != nil {
 		return e, err
@@ -109,8 +113,8 @@ func (p *partition) Inject(ctx context.Context, c Cluster, r *rand.Rand) (histor
 		"cut_links": float64(len(e.Links)), "probed_links": float64(probed), "silent_links": float64(silent),
 		"other_pairs": float64(others.probed), "other_pairs_answered": float64(others.answered),
 	}
-	e.Summary = fmt.Sprintf("%s %s: %d of %d probes over cut links timed out, %d of %d other pairs answered",
-		p.planned.Target, p.cutting.what, silent, probed, others.answered, others.probed)
+	e.Summary = fmt.Sprintf("%s: %d of %d probes over cut links timed out, %d of %d other pairs answered",
+		p.cutting.told(p.planned.Target), silent, probed, others.answered, others.probed)
 	return e, nil
 }
 
@@ -131,7 +135,7 @@ func (p *partition) links(ctx context.Context, c Cluster, r *rand.Rand) (cutting
 	if nodes := namedNodes(p.planned.Target); nodes != nil {
 		return parted(c, p.planned.Kind, nodes)
 	}
-	order, err := casting(ctx, c, p.planned.Target == IsolateLeader, r)
+	order, err := casting(ctx, c, slices.Contains([]string{IsolateLeader, LeaderMinority}, p.planned.Target), r)
 	if err != nil || len(order) < 2 {
 		return cutting{}, nil, err
 	}
@@ -166,12 +170,13 @@ func (p *partition) Heal(ctx context.Context, c Cluster) (history.Evidence, erro
 	}
 	e := history.Evidence{Nodes: p.cutting.nodes, Links: p.cutting.links}
 	dropped, counted := p.cut.Dropped()
+	start := time.Now()
 	err := p.cut.Close()
 	p.cut = nil // its socket is closed, and what it owned is gone
+	e.Applied = time.Since(start)
 	if err := errors.Join(counted, err); err != nil {
 		return e, err
 	}
-	start := time.Now()
 	left, err := netfilter.Tables(p.table(c))
 	if err != nil {
 		return e, err

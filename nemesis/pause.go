@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +16,8 @@ var pauseKind = Kind{
 	Name:    "pause",
 	Doc:     "Stops nodes with SIGSTOP, as a long garbage collection or a frozen virtual machine does; their sockets stay open.",
 	Targets: NodeTargets,
+	How:     "SIGSTOP to all of a node's processes through pidfds, again until no new one is found; SIGCONT heals",
+	Needs:   "the right to signal the nodes' processes",
 	Proof:   "every thread's state in /proc is seen to be stopped, and not stopped after the heal",
 	Draw:    drawAimed,
 	New: func(p history.PlannedFault) (Fault, error) {
@@ -25,12 +26,21 @@ var pauseKind = Kind{
 		}
 		return &pause{planned: p}, nil
 	},
-	Able: func(Cluster) error {
-		if os.Geteuid() != 0 {
-			return errors.New("stopping the nodes' processes needs root")
+	Able: ableToSignal,
+}
+
+// ableToSignal tries whether this program may send signals to the nodes' processes, with one that does nothing.
+func ableToSignal(c Cluster) error {
+	for _, node := range c.Nodes() {
+		h, up := c.Host(node)
+		if !up {
+			continue
 		}
-		return nil
-	},
+		if err := unix.Kill(h.PID, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("signal the process of %s: %w: run rift as root, or its nodes as your own with --cluster local", node, err)
+		}
+	}
+	return nil
 }
 
 type pause struct {
@@ -75,7 +85,8 @@ func (f *pause) Inject(ctx context.Context, c Cluster, r *rand.Rand) (history.Ev
 		threads, all = f.stopped()
 		return all
 	})
-	took := milliseconds(time.Since(start))
+	e.Applied = time.Since(start)
+	took := milliseconds(e.Applied)
 	e.Measures = map[string]float64{"stopped_ms": took, "threads": float64(threads)}
 	e.Summary = fmt.Sprintf("paused %s; %d threads were seen stopped within %.1f ms", named(f.planned.Target, e.Nodes), threads, took)
 	if !e.Proven {
@@ -166,7 +177,8 @@ func (f *pause) Heal(ctx context.Context, c Cluster) (history.Evidence, error) {
 		threads, _ = f.stopped()
 		return threads == 0
 	})
-	took := milliseconds(time.Since(start))
+	e.Applied = time.Since(start)
+	took := milliseconds(e.Applied)
 	e.Measures = map[string]float64{"resumed_ms": took}
 	e.Summary = fmt.Sprintf("resumed %s; no thread was stopped after %.1f ms", joined(e.Nodes), took)
 	if !e.Proven {

@@ -35,6 +35,7 @@ var powerKind = Kind{
 		return p
 	},
 	New:  newPower,
+	Fits: fitsDisk,
 	Able: ableDisk,
 }
 

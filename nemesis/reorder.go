@@ -17,6 +17,8 @@ var reorderKind = Kind{
 	Name:    "reorder",
 	Doc:     "Holds a share of the packets on links back for a while, so that later ones overtake them; those of clients keep their order.",
 	Targets: LinkTargets,
+	How:     "the kernel asks rift about each packet (NFQUEUE in the receiver's network namespace), which answers late for those that are drawn",
+	Needs:   queueNeeds,
 	Proof:   "of packets sent from namespace to namespace the share comes behind later ones; after the heal they do not, on every link",
 	Draw: func(r *rand.Rand, allowed []string) history.PlannedFault {
 		p := drawAimed(r, allowed)

@@ -12,6 +12,7 @@ import (
 const (
 	IsolateLeader    = "isolate-leader"    // the leader reaches nobody, and nobody reaches it
 	IsolateOne       = "isolate-one"       // the same, of any one node
+	LeaderMinority   = "leader-minority"   // the leader and as many others as leave the rest a majority, and that majority
 	MajorityMinority = "majority-minority" // two sides, one of which has a majority
 	Halves           = "halves"            // two sides as equal as can be; an even number of nodes leaves no majority
 	Ring             = "ring"              // every node sees a majority, no two see the same
@@ -21,7 +22,7 @@ const (
 )
 
 // Shapes are the targets of a partition, the usual ones first.
-var Shapes = []string{IsolateLeader, IsolateOne, MajorityMinority, Halves, Ring, Bridge, OneWay, Links}
+var Shapes = []string{IsolateLeader, IsolateOne, LeaderMinority, MajorityMinority, Halves, Ring, Bridge, OneWay, Links}
 
 // Directions of a one-way partition, as seen from the node that it hits.
 const (
@@ -45,6 +46,8 @@ func cutNodes(shape, direction string, order []string, r *rand.Rand) cutting {
 	n := len(order)
 	var c cutting
 	switch shape {
+	case LeaderMinority:
+		c = sides(order, max(1, (n-1)/2))
 	case MajorityMinority:
 		c = sides(order, 1+r.IntN(max(1, (n-1)/2)))
 	case Halves:
@@ -73,6 +76,14 @@ func (c cutting) sorted() cutting {
 	c.nodes = slices.Sorted(slices.Values(c.nodes))
 	slices.SortFunc(c.links, compareLinks)
 	return c
+}
+
+// told is a target and what it came to, for a summary: "halves n1, n2 | n3, n4, n5". Nodes that are named stand there already.
+func (c cutting) told(target string) string {
+	if namedNodes(target) != nil {
+		return c.what
+	}
+	return target + " " + c.what
 }
 
 // parted is a cutting between the nodes that a target names and all others, and the order of nodes that it is made from.
@@ -183,11 +194,9 @@ func casting(ctx context.Context, c Cluster, leaderFirst bool, r *rand.Rand) ([]
 	if !leaderFirst {
 		return order, nil
 	}
-	asking, cancel := context.WithTimeout(ctx, leaderWait)
-	defer cancel()
-	leader, err := c.Leader(asking)
+	leader, err := pickedLeader(ctx, c)
 	if err != nil {
-		return nil, fmt.Errorf("ask who leads: %w", err)
+		return nil, err
 	}
 	return append([]string{leader}, slices.DeleteFunc(order, func(n string) bool { return n == leader })...), nil
 }

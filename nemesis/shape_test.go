@@ -79,6 +79,15 @@ func TestEveryShapeCutsSomething(t *testing.T) {
 	})
 }
 
+func TestTheLeaderIsCutOffWithAMinority(t *testing.T) {
+	eachShape(t, 3, []string{LeaderMinority}, func(t *testing.T, order []string, c cutting, views map[string]string) {
+		n := len(order)
+		if with := size(views[order[0]]); !mutual(c) || with != (n-1)/2 || size(views[order[n-1]]) != n-with || n-with <= n/2 {
+			t.Errorf("the leader sees %s, the others %s", views[order[0]], views[order[n-1]])
+		}
+	})
+}
+
 func TestIsolateCutsOneOff(t *testing.T) {
 	eachShape(t, 2, []string{IsolateOne, IsolateLeader}, func(t *testing.T, order []string, c cutting, views map[string]string) {
 		for node, view := range views {

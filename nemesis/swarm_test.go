@@ -94,26 +94,31 @@ func TestEverySwarmIsAPlan(t *testing.T) {
 }
 
 func TestWhatDoesNotFitIsRefusedAndNotDrawn(t *testing.T) {
-	before := Kinds
+	before, fitted := Kinds, len(Fitting(Setting{}))
 	t.Cleanup(func() { Kinds = before })
 	picky := killKind
 	picky.Name, picky.Fits = "picky", func(s Setting) error {
-		if !slices.Contains(s.Abilities, "membership") {
-			return errors.New("the system cannot change its members")
+		if !slices.Contains(s.Abilities, "picking") {
+			return errors.New("the system cannot be picked on")
 		}
 		return nil
 	}
 	Kinds = append(before[:len(before):len(before)], picky)
 	plan := []history.PlannedFault{{Kind: "kill"}, {Kind: "picky"}}
-	if err := Fit(plan, Setting{}); err == nil || err.Error() != "fault picky does not fit this run: the system cannot change its members" {
+	if err := Fit(plan, Setting{}); err == nil || err.Error() != "fault picky does not fit this run: the system cannot be picked on" {
 		t.Error(err)
 	}
-	able := Setting{Abilities: []string{"membership"}}
+	for _, c := range Fitting(Setting{OwnDisk: true}) {
+		if c.Kind.Disk {
+			t.Errorf("%s acts on lossy disks, of which there are none", c.Kind.Name)
+		}
+	}
+	able := Setting{Abilities: []string{"picking"}}
 	if err := Fit(plan, able); err != nil {
 		t.Error(err)
 	}
-	if without, with := len(Fitting(Setting{})), len(Fitting(able)); without != len(before) || with != len(before)+1 {
-		t.Errorf("%d kinds fit without it and %d with it, of %d and one more", without, with, len(before))
+	if without, with := len(Fitting(Setting{})), len(Fitting(able)); without != fitted || with != fitted+1 {
+		t.Errorf("%d kinds fit without it and %d with it, of %d and one more", without, with, fitted)
 	}
 }
 

@@ -90,12 +90,21 @@ func Pick(ctx context.Context, c Cluster, target string, r *rand.Rand) ([]string
 	return chosen, nil
 }
 
-func pickLeader(ctx context.Context, c Cluster) ([]string, error) {
+// pickedLeader asks who leads, and does not wait for long.
+func pickedLeader(ctx context.Context, c Cluster) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, leaderWait)
 	defer cancel()
 	leader, err := c.Leader(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("ask who leads: %w", err)
+		return "", fmt.Errorf("ask who leads: %w", err)
+	}
+	return leader, nil
+}
+
+func pickLeader(ctx context.Context, c Cluster) ([]string, error) {
+	leader, err := pickedLeader(ctx, c)
+	if err != nil {
+		return nil, err
 	}
 	if !available(c, leader) {
 		return nil, nil

@@ -28,6 +28,7 @@ var truncateKind = Kind{
 		return p
 	},
 	New:  newTruncate,
+	Fits: fitsDisk,
 	Able: ableDisk,
 }
 

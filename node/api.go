@@ -36,7 +36,7 @@ func (n *Node) routes() http.Handler {
 		"GET /key/{key}":    n.paperGet,
 		"POST /key/{key}":   n.onLeader(n.paperPut),
 		"DELETE /key/{key}": n.onLeader(n.paperDelete),
-		"POST /join":        n.onLeader(n.join),
+		"POST /join":        n.onLeader(n.paperJoin),
 		"GET /status":       n.paperStatus,
 
 		"GET /v1/kv":               n.list,
@@ -46,12 +46,15 @@ func (n *Node) routes() http.Handler {
 		"POST /v1/txn":             n.transact,
 		"GET /v1/status":           n.status,
 		"GET /v1/members":          n.members,
+		"POST /v1/members":         n.onLeader(n.addMember),
 		"DELETE /v1/members/{id}":  n.onLeader(n.removeMember),
 		"POST /v1/leader/transfer": n.onLeader(n.transferLeadership),
 		"POST /v1/snapshot":        n.forceSnapshot,
 		"POST /v1/readindex":       n.serveReadIndex,
 		"GET /healthz":             n.healthy,
 		"GET /readyz":              n.ready,
+
+		"POST /v1/members/{id}/promote": n.onLeader(n.promoteMember),
 	} {
 		mux.Handle(pattern, n.timed(pattern, h))
 	}

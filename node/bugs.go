@@ -18,7 +18,8 @@ type Bug struct {
 // Bugs returns all bugs, in the order of their names. A node has those that its Config names.
 func Bugs() []Bug {
 	return []Bug{
-		casRace, dirtyAbort, dirtyRead, forgetVote, fracturedRead, lostAck, lostUpdate, snapshotDrop, splitClockLease, staleRead, writeSkew,
+		casRace, dirtyAbort, dirtyRead, forgetVote, fracturedRead, joinWithoutCatchup,
+		lostAck, lostUpdate, snapshotDrop, splitClockLease, staleRead, writeSkew,
 	}
 }
 
@@ -32,6 +33,8 @@ func bugNames() []string {
 
 // seams are the places where bugs enter. In a healthy node all are nil.
 type seams struct {
+	// vouched tells whether a node that joins is believed to have the whole log, unseen.
+	vouched func() bool
 	// trust tells whether a linearizable read may be served from the local state, unconfirmed.
 	trust func() bool
 	// peek may know better than the state machine what a key holds.

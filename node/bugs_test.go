@@ -148,6 +148,25 @@ var scenarios = map[string]func(c *testCluster) bool{
 		return c.call(c.leader(b, absent), "GET", "/v1/kv/x", "").value() != "new"
 	},
 
+	// One of the two nodes that have a write loses its data and comes back, together with the node that never had it.
+	"join-without-catchup": func(c *testCluster) bool {
+		absent := c.others(c.leader())[0]
+		c.crash(absent)
+		c.must(c.leader(), "PUT", "/v1/kv/x", "there")
+		kept, wiped := c.others(absent)[0], c.others(absent)[1]
+		c.crash(kept)
+		c.wipe(wiped, kept, absent)
+		c.start(absent)
+		c.start(wiped)
+		for range 10 { // each for as long as an election may take
+			if got := c.call(absent, "GET", "/v1/kv/x", "").value(); got == string(CodeKeyNotFound) {
+				return true
+			}
+		}
+		c.start(kept)
+		return c.must(wiped, "GET", "/v1/kv/x", "").value() != "there"
+	},
+
 	"split-clock-lease": func(c *testCluster) bool {
 		leader := c.leader()
 		c.must(leader, "PUT", "/v1/kv/x", "old")

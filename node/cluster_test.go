@@ -300,6 +300,20 @@ func (c *testCluster) crash(id string) {
 	}
 }
 
+// wipe stops a node and takes its data. When it is started again, it joins the given nodes.
+func (c *testCluster) wipe(id string, join ...string) {
+	c.crash(id)
+	c.net.mu.Lock()
+	delete(c.net.disks, c.configs[id].DataDir)
+	c.net.mu.Unlock()
+	config := c.configs[id]
+	config.Join = nil
+	for _, other := range join {
+		config.Join = append(config.Join, c.configs[other].HTTPAddr)
+	}
+	c.configs[id] = config
+}
+
 func (c *testCluster) isolate(id string) { c.net.isolate(id, c.ids...) }
 
 // awaitReady waits until the nodes say that they are ready.

@@ -19,6 +19,7 @@ type Config struct {
 	DataDir  string // where the node keeps its log, vote and snapshots; created if it is missing
 
 	Join      []string // HTTP addresses of members; empty: a node without data founds a cluster of its own
+	Learner   bool     // join without asking for a vote; Join must not be empty
 	InMemory  bool     // keep nothing on disk
 	ClusterID string   // "": learnt from the cluster; a founder draws one at random
 
@@ -71,6 +72,7 @@ func (c *Config) Validate() error {
 	for _, a := range c.Join {
 		check(a != "" && strings.Contains(a, ":"), "join: %q is not an address of the form host:port", a)
 	}
+	check(!c.Learner || len(c.Join) > 0, "learner: without an address to join, a node founds a cluster, in which it must vote; give -join")
 	const least = 20 * time.Millisecond
 	check(c.HeartbeatTimeout >= least, "heartbeat-timeout: %s is less than %s", c.HeartbeatTimeout, least)
 	check(c.ElectionTimeout >= c.HeartbeatTimeout, "election-timeout: %s is less than heartbeat-timeout (%s)", c.ElectionTimeout, c.HeartbeatTimeout)

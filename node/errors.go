@@ -25,6 +25,7 @@ const (
 	CodeIDTaken          Code = "id_taken"           // 409: another node uses this id or address
 	CodeNoQuorum         Code = "no_quorum"          // 409: the change would leave no live quorum
 	CodeUnreachable      Code = "unreachable"        // 409: nobody answers at the joining node's raft address
+	CodeNotCaughtUp      Code = "not_caught_up"      // 409: a learner that lacks too much of the log to get a vote
 	CodeTooLarge         Code = "too_large"          // 413: key or value
 	CodeNotLeader        Code = "not_leader"         // 421: and forwarding was not allowed, or already done
 	CodeStorage          Code = "storage_failed"     // 500: the disk failed or stalled
@@ -40,7 +41,7 @@ var statusOf = map[Code]int{
 	CodeNotFound:   http.StatusNotFound, CodeKeyNotFound: http.StatusNotFound, CodeMemberNotFound: http.StatusNotFound,
 	CodeMethodNotAllowed: http.StatusMethodNotAllowed,
 	CodeCompareFailed:    http.StatusConflict, CodeOperationRefused: http.StatusConflict, CodeClusterMismatch: http.StatusConflict, CodeIDTaken: http.StatusConflict,
-	CodeNoQuorum: http.StatusConflict, CodeUnreachable: http.StatusConflict,
+	CodeNoQuorum: http.StatusConflict, CodeUnreachable: http.StatusConflict, CodeNotCaughtUp: http.StatusConflict,
 	CodeTooLarge:  http.StatusRequestEntityTooLarge,
 	CodeNotLeader: http.StatusMisdirectedRequest,
 	CodeStorage:   http.StatusInternalServerError, CodeInternal: http.StatusInternalServerError,

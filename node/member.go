@@ -10,44 +10,45 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// A joinRequest is the body of POST /join. The paper knows the first two fields.
-type joinRequest struct {
-	ID        string `json:"id"`
-	Addr      string `json:"addr"`                 // for raft
-	HTTPAddr  string `json:"http_addr,omitempty"`  // told by the node itself when it starts, if missing here
-	ClusterID string `json:"cluster_id,omitempty"` // "": whatever cluster this is
+// A memberRequest is the body of POST /v1/members: a node that is to be a member, or what has changed about one.
+type memberRequest struct {
+	ID      string `json:"id"`
+	Raft    string `json:"raft"`              // IP:port
+	HTTP    string `json:"http,omitempty"`    // likewise; told by the node itself when it starts, if missing here
+	Voter   bool   `json:"voter"`             // false: it learns all that is written, and has no vote before it is promoted
+	Cluster string `json:"cluster,omitempty"` // "": whatever cluster this is
 }
 
-type joinAnswer struct {
-	ID        string `json:"id"`
-	ClusterID string `json:"cluster_id"`
-}
-
-// join serves POST /join: it adds a voter, or brings what the cluster knows about one up to date.
-func (n *Node) join(w http.ResponseWriter, r *http.Request) error {
-	var j joinRequest
-	if err := json.NewDecoder(r.Body).Decode(&j); err != nil {
-		return definitely(CodeBadRequest, "the body is not a JSON object of strings: %v", err)
+// addMember serves POST /v1/members.
+func (n *Node) addMember(w http.ResponseWriter, r *http.Request) error {
+	var m memberRequest
+	if err := json.NewDecoder(r.Body).Decode(&m); err != nil {
+		return definitely(CodeBadRequest, "the body is no JSON object with id, raft, http and voter: %v", err)
 	}
-	if !validID(j.ID) {
-		return definitely(CodeBadRequest, "id: %q is not 1 to 64 characters of [A-Za-z0-9._-]", j.ID)
-	}
-	if err := validAddress(j.Addr); err != nil {
-		return definitely(CodeBadRequest, "addr: %v", err)
-	}
-	if j.HTTPAddr != "" {
-		if err := validAddress(j.HTTPAddr); err != nil {
-			return definitely(CodeBadRequest, "http_addr: %v", err)
-		}
-	}
-	if own := n.identity.cluster(); j.ClusterID != "" && j.ClusterID != own {
-		return definitely(CodeClusterMismatch, "this is cluster %q, not %q", own, j.ClusterID)
-	}
-	if err := n.changeMembers(r.Context(), func(ctx context.Context) error { return n.admit(ctx, j) }); err != nil {
+	if err := n.join(r.Context(), m, "raft", "http"); err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, joinAnswer{j.ID, n.identity.cluster()})
-	return nil
+	return n.members(w, r)
+}
+
+// join makes a node a member, or brings what the cluster knows about it up to date. The names are those of the fields that hold the
+// addresses, for messages.
+func (n *Node) join(ctx context.Context, m memberRequest, raftField, httpField string) error {
+	if !validID(m.ID) {
+		return definitely(CodeBadRequest, "id: %q is not 1 to 64 characters of [A-Za-z0-9._-]", m.ID)
+	}
+	if err := validAddress(m.Raft); err != nil {
+		return definitely(CodeBadRequest, "%s: %v", raftField, err)
+	}
+	if m.HTTP != "" {
+		if err := validAddress(m.HTTP); err != nil {
+			return definitely(CodeBadRequest, "%s: %v", httpField, err)
+		}
+	}
+	if own := n.identity.cluster(); m.Cluster != "" && m.Cluster != own {
+		return definitely(CodeClusterMismatch, "this is cluster %q, not %q", own, m.Cluster)
+	}
+	return n.changeMembers(ctx, func(ctx context.Context) error { return n.admit(ctx, m) })
 }
 
 // changeMembers makes changes of the membership follow one another.
@@ -61,77 +62,105 @@ func (n *Node) changeMembers(ctx context.Context, change func(context.Context) e
 	}
 }
 
-// admit makes a node a voter: it asks the node who it is, adds it without a vote, lets it catch up, and
-// then gives it its vote. Nothing is changed before the node has answered for itself. The library would
+// admit makes a node a member: it asks the node who it is, and adds it without a vote; a voter it then lets catch up, and gives it
+// its vote. Nothing is changed before the node has answered for itself. The library would
 // let a new server vote at once, and so lose the quorum if it does not exist or is far behind.
-func (n *Node) admit(ctx context.Context, j joinRequest) error {
-	known, err := n.inspect(ctx, j)
+func (n *Node) admit(ctx context.Context, m memberRequest) error {
+	known, err := n.inspect(ctx, m)
 	if err != nil {
 		return err
 	}
-	if known == nil {
-		if err := n.requireQuorum(ctx, j.ID, +1); err != nil {
+	votes := known != nil && known.Suffrage == raft.Voter
+	moved := known != nil && string(known.Address) != m.Raft
+	if n.vouched() {
+		m.Voter = true
+	} else if !votes {
+		if err := n.takeIn(ctx, m, known == nil || moved); err != nil {
 			return err
 		}
-		add := n.raft.AddNonvoter(raft.ServerID(j.ID), raft.ServerAddress(j.Addr), 0, enqueueTimeout)
-		if err := settle(ctx, add); err != nil {
-			return proposalError(err)
+	}
+	if m.Voter && !votes || votes && moved {
+		if err := n.giveVote(ctx, m.ID, m.Raft); err != nil {
+			return err
 		}
 	}
-	if known == nil || known.Suffrage != raft.Voter {
-		if _, err := n.stream.ask(ctx, j.Addr, forAdmit); err != nil {
-			return perhaps(CodeUnreachable, "%s was added without a vote, and then did not answer: %v", j.ID, err)
-		}
-		if err := n.awaitCaughtUp(ctx, raft.ServerID(j.ID)); err != nil {
-			return perhaps(CodeTimeout, "%s has no vote yet, for it has not caught up: %v", j.ID, err)
-		}
-	}
-	if known == nil || known.Suffrage != raft.Voter || string(known.Address) != j.Addr {
-		promote := n.raft.AddVoter(raft.ServerID(j.ID), raft.ServerAddress(j.Addr), 0, enqueueTimeout)
-		if err := settle(ctx, promote); err != nil {
-			return proposalError(err)
-		}
-		n.awaitEverywhere(ctx, promote.Index())
-		n.logger.Info("member", "id", j.ID, "raft", j.Addr)
-	}
-	if j.HTTPAddr != "" && n.machine.state().members[j.ID] != j.HTTPAddr {
-		_, err = n.proposer.propose(ctx, command{op: opMember, key: j.ID, value: j.HTTPAddr})
+	if m.HTTP != "" && n.machine.state().members[m.ID] != m.HTTP {
+		_, err = n.proposer.propose(ctx, command{op: opMember, key: m.ID, value: m.HTTP})
 	}
 	return err
 }
 
+// takeIn makes a node a learner, unless it is one already, and tells it so. One that is to vote must then catch up.
+func (n *Node) takeIn(ctx context.Context, m memberRequest, add bool) error {
+	if m.Voter {
+		if err := n.requireQuorum(ctx, m.ID, +1); err != nil {
+			return err
+		}
+	}
+	if add {
+		if err := settle(ctx, n.raft.AddNonvoter(raft.ServerID(m.ID), raft.ServerAddress(m.Raft), 0, enqueueTimeout)); err != nil {
+			return proposalError(err)
+		}
+		n.logger.Info("learner", "id", m.ID, "raft", m.Raft)
+	}
+	if _, err := n.stream.ask(ctx, m.Raft, forAdmit); err != nil {
+		return perhaps(CodeUnreachable, "%s was added without a vote, and then did not answer: %v", m.ID, err)
+	}
+	if !m.Voter {
+		return nil
+	}
+	if err := n.awaitCaughtUp(ctx, raft.ServerID(m.ID)); err != nil {
+		return perhaps(CodeTimeout, "%s has no vote yet, for it has not caught up: %v", m.ID, err)
+	}
+	return nil
+}
+
+// giveVote makes a server a voter at an address.
+func (n *Node) giveVote(ctx context.Context, id, address string) error {
+	promote := n.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(address), 0, enqueueTimeout)
+	if err := settle(ctx, promote); err != nil {
+		return proposalError(err)
+	}
+	n.awaitEverywhere(ctx, promote.Index())
+	n.logger.Info("member", "id", id, "raft", address)
+	return nil
+}
+
+// vouched tells whether nodes that join are believed to have the whole log, which is a bug.
+func (n *Node) vouched() bool { return n.seams.vouched != nil && n.seams.vouched() }
+
 // inspect finds out whether the node may join under this id and address. It returns what the
 // configuration already says of it, or nil if it must be added.
-func (n *Node) inspect(ctx context.Context, j joinRequest) (*raft.Server, error) {
-	answer, err := n.stream.ask(ctx, j.Addr, forProbe)
+func (n *Node) inspect(ctx context.Context, m memberRequest) (*raft.Server, error) {
+	answer, err := n.stream.ask(ctx, m.Raft, forProbe)
 	switch {
 	case errors.Is(err, errRefused):
 		return nil, definitely(CodeClusterMismatch, "%v", err)
 	case err != nil:
-		return nil, definitely(CodeUnreachable, "no node answers at the raft address %s: %v", j.Addr, err)
-	case answer.ID != j.ID:
-		return nil, definitely(CodeIDTaken, "the node at %s is %q, not %q", j.Addr, answer.ID, j.ID)
+		return nil, definitely(CodeUnreachable, "no node answers at the raft address %s: %v", m.Raft, err)
+	case answer.ID != m.ID:
+		return nil, definitely(CodeIDTaken, "the node at %s is %q, not %q", m.Raft, answer.ID, m.ID)
 	}
 	configuration := n.configuration()
 	for _, s := range configuration.Servers {
-		if string(s.Address) == j.Addr && string(s.ID) != j.ID {
-			return nil, definitely(CodeIDTaken, "the raft address %s belongs to %q; remove that member first", j.Addr, s.ID)
+		if string(s.Address) == m.Raft && string(s.ID) != m.ID {
+			return nil, definitely(CodeIDTaken, "the raft address %s belongs to %q; remove that member first", m.Raft, s.ID)
 		}
 	}
-	known := findServer(configuration, j.ID)
+	known := findServer(configuration, m.ID)
 	if known == nil {
 		return nil, nil
 	}
-	if string(known.Address) != j.Addr {
-		if other, err := n.stream.ask(ctx, string(known.Address), forProbe); err == nil && other.ID == j.ID {
-			return nil, definitely(CodeIDTaken, "another node with the id %q runs at %s", j.ID, known.Address)
+	if string(known.Address) != m.Raft {
+		if other, err := n.stream.ask(ctx, string(known.Address), forProbe); err == nil && other.ID == m.ID {
+			return nil, definitely(CodeIDTaken, "another node with the id %q runs at %s", m.ID, known.Address)
 		}
 	}
 	if answer.Fresh && known.Suffrage == raft.Voter {
 		// It lost its data, and with it votes and acknowledgements that the others rely on: as the voter
 		// that it was, it could elect a second leader. It must begin anew.
-		n.logger.Warn("a member comes back without its data", "id", j.ID)
-		if err := n.drop(ctx, j.ID); err != nil {
+		n.logger.Warn("a member comes back without its data", "id", m.ID)
+		if err := n.drop(ctx, m.ID); err != nil {
 			return nil, err
 		}
 		return nil, nil
@@ -240,15 +269,52 @@ type memberAnswer struct {
 	Voter bool   `json:"voter"`
 }
 
-// members serves GET /v1/members: the newest configuration in this node's log.
-func (n *Node) members(w http.ResponseWriter, _ *http.Request) error {
+// members serves GET /v1/members: the newest configuration in this node's log; or, if a linearizable answer is asked for, the one
+// that certainly stands, which the leader tells.
+func (n *Node) members(w http.ResponseWriter, r *http.Request) error {
+	consistency, err := choice(r, "consistency", "stale", "linearizable")
+	if err != nil {
+		return err
+	}
+	if r.Method == http.MethodGet && consistency == "linearizable" {
+		return n.onLeader(n.certainMembers)(w, r)
+	}
+	n.tellMembers(w, n.configuration())
+	return nil
+}
+
+// certainMembers tells the newest configuration once everything that was in the log with it is committed.
+func (n *Node) certainMembers(w http.ResponseWriter, r *http.Request) error {
+	term := n.raft.CurrentTerm()
+	newest := n.configuration()
+	err := n.barrier(r.Context())
+	if err == nil && n.raft.CurrentTerm() != term {
+		err = definitely(CodeNotLeader, "this node led anew meanwhile, and the configuration may be another")
+	}
+	if err != nil {
+		e := asError(err)
+		e.Definite = true // a read that failed changed nothing
+		return e
+	}
+	n.tellMembers(w, newest)
+	return nil
+}
+
+// barrier returns once all that is in the leader's log now is committed.
+func (n *Node) barrier(ctx context.Context) error {
+	if err := settle(ctx, n.raft.Barrier(enqueueTimeout)); err != nil {
+		return proposalError(err)
+	}
+	return nil
+}
+
+func (n *Node) tellMembers(w http.ResponseWriter, c raft.Configuration) {
 	answer := struct {
 		Members []memberAnswer `json:"members"`
 	}{[]memberAnswer{}}
 	addresses := n.machine.state().members
-	for _, s := range n.configuration().Servers {
+	for _, s := range c.Servers {
 		answer.Members = append(answer.Members, memberAnswer{string(s.ID), addresses[string(s.ID)], string(s.Address), s.Suffrage == raft.Voter})
 	}
 	writeJSON(w, http.StatusOK, answer)
-	return nil
 }

@@ -168,13 +168,7 @@ func TestAVoterWithoutItsDataBeginsAnew(t *testing.T) {
 	leader := c.leader()
 	lost := c.others(leader)[0]
 	c.must(leader, "PUT", "/v1/kv/x", "kept")
-	c.crash(lost)
-	c.net.mu.Lock()
-	delete(c.net.disks, c.configs[lost].DataDir)
-	c.net.mu.Unlock()
-	config := c.configs[lost]
-	config.Join = []string{c.configs[leader].HTTPAddr, c.configs[c.others(leader, lost)[0]].HTTPAddr}
-	c.configs[lost] = config
+	c.wipe(lost, leader, c.others(leader, lost)[0])
 	n := c.start(lost)
 	if n.stream.hasAdmission(0) && n.machine.state().cluster == "" {
 		t.Error("it takes part before it was admitted")

@@ -164,7 +164,7 @@ func (n *Node) assemble(host Host, listener net.Listener) (err error) {
 	n.logs = logs
 	logger := raftLogger{logger: n.logger.With("part", "raft")}
 	n.stream = newStream(host, listener, n.identity, 4*n.config.HeartbeatTimeout, n.logger)
-	if existing || len(n.config.Join) == 0 {
+	if existing || len(n.config.Join) == 0 || n.vouched() {
 		n.stream.admit()
 	}
 	n.transport = newTransport(raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{

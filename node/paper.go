@@ -105,3 +105,30 @@ func (n *Node) paperStatus(w http.ResponseWriter, _ *http.Request) error {
 	writeJSON(w, http.StatusOK, answer)
 	return nil
 }
+
+// A joinRequest is the body of POST /join. The paper knows the first two fields.
+type joinRequest struct {
+	ID        string `json:"id"`
+	Addr      string `json:"addr"`                 // for raft
+	HTTPAddr  string `json:"http_addr,omitempty"`  // told by the node itself when it starts, if missing here
+	ClusterID string `json:"cluster_id,omitempty"` // "": whatever cluster this is
+}
+
+type joinAnswer struct {
+	ID        string `json:"id"`
+	ClusterID string `json:"cluster_id"`
+}
+
+// paperJoin serves POST /join: it makes a node a voter.
+func (n *Node) paperJoin(w http.ResponseWriter, r *http.Request) error {
+	var j joinRequest
+	if err := json.NewDecoder(r.Body).Decode(&j); err != nil {
+		return definitely(CodeBadRequest, "the body is not a JSON object of strings: %v", err)
+	}
+	voter := memberRequest{ID: j.ID, Raft: j.Addr, HTTP: j.HTTPAddr, Cluster: j.ClusterID, Voter: true}
+	if err := n.join(r.Context(), voter, "addr", "http_addr"); err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, joinAnswer{j.ID, n.identity.cluster()})
+	return nil
+}

@@ -36,10 +36,11 @@ func (n *Node) register(ctx context.Context) {
 	n.logger.Info("registered", "cluster", n.identity.cluster())
 }
 
-// registered tells whether this node's own replicated state shows it as a voter with its addresses.
+// registered tells whether this node's own replicated state shows it as a voter, or at least as the learner that it is to be, with
+// its addresses.
 func (n *Node) registered() bool {
 	s := findServer(n.configuration(), n.config.ID)
-	return s != nil && s.Suffrage == raft.Voter && string(s.Address) == n.config.RaftAddr &&
+	return s != nil && (s.Suffrage == raft.Voter || n.config.Learner) && string(s.Address) == n.config.RaftAddr &&
 		n.machine.state().members[n.config.ID] == n.config.HTTPAddr
 }
 
@@ -56,10 +57,9 @@ func (n *Node) tryRegister(ctx context.Context) error {
 	if leader.HTTP != "" {
 		targets = append([]string{leader.HTTP}, targets...)
 	}
-	request := joinRequest{ID: n.config.ID, Addr: n.config.RaftAddr, HTTPAddr: n.config.HTTPAddr, ClusterID: n.identity.cluster()}
+	self := memberRequest{ID: n.config.ID, Raft: n.config.RaftAddr, HTTP: n.config.HTTPAddr, Voter: !n.config.Learner, Cluster: n.identity.cluster()}
 	for _, target := range targets {
-		var answer joinAnswer
-		err := n.peers.call(ctx, http.MethodPost, target, "/join?timeout="+joinTimeout.String(), request, &answer)
+		err := n.peers.call(ctx, http.MethodPost, target, "/v1/members?timeout="+joinTimeout.String(), self, nil)
 		var e *Error
 		switch {
 		case err == nil:

@@ -77,7 +77,7 @@ func (n *Node) ready(w http.ResponseWriter, _ *http.Request) error {
 	case n.draining.Load():
 		return definitely(CodeShuttingDown, "the node is shutting down")
 	case !n.registered():
-		return definitely(CodeNoLeader, "this node is not yet, or does not yet know that it is, a voter of the cluster")
+		return definitely(CodeNoLeader, "this node is not yet, or does not yet know that it is, a member of the cluster")
 	case leader.ID == "":
 		return definitely(CodeNoLeader, "no leader is known")
 	case leader.HTTP == "":

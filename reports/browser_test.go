@@ -192,7 +192,7 @@ func (b *browser) photograph(t *testing.T, prefix, address string) {
 			shot := fmt.Sprintf("-%s-%d", scheme, width)
 			keep(shot+".png", value(t, b, chromedp.FullScreenshot(100)))
 			keep(shot+"-top.png", value(t, b, chromedp.CaptureScreenshot()))
-			for _, section := range []string{"timeline", "plots", "leaders", "faults"} {
+			for _, section := range []string{"timeline", "plots", "leaders", "clocks", "faults"} {
 				keep(shot+"-"+section+".png", value(t, b, chromedp.Screenshot(chromedp.CSS("#"+section))))
 			}
 		}

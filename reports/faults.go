@@ -103,7 +103,7 @@ func newFault(p history.PlannedFault, planned string, steps []history.Evidence, 
 // labelOf is the kind with whom it hit; a fault of links, which hits all of them, is better known by its target.
 func labelOf(p history.PlannedFault, e history.Evidence) string {
 	words := []string{p.Kind}
-	if len(e.Links) > 0 && p.Target != "" {
+	if len(e.Links) > 0 && p.Target != "" && p.Target != strings.Join(e.Nodes, ",") {
 		words = append(words, p.Target)
 	}
 	if len(e.Links) == 0 || len(e.Nodes) == 1 {

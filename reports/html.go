@@ -28,7 +28,7 @@ var HTML = Format{
 var assets embed.FS
 
 // The scripts, in the order in which they need each other.
-var scripts = []string{"data.js", "axis.js", "bands.js", "bars.js", "timeline.js", "plots.js", "page.js"}
+var scripts = []string{"data.js", "axis.js", "bands.js", "bars.js", "timeline.js", "plots.js", "clocks.js", "page.js"}
 
 var pageTemplate = template.Must(template.New("page.tmpl").Funcs(template.FuncMap{
 	"seconds": seconds,

@@ -24,6 +24,8 @@ type pageData struct {
 	Found     int // anomalies; those that are not shown are in results.json
 	Latencies []series
 	Reigns    []reign
+	Clocks    []clockRange // empty if none was recorded
+	Wrong     bool         // some clock was
 	Faults    []fault
 	Omitted   int // faults that are left out of a long list; they were proven
 	Tallies   []tally
@@ -36,13 +38,14 @@ type pageData struct {
 
 // data is the page's data block. Times are nanoseconds since the run's start.
 type data struct {
-	Length     int64    `json:"length"`
-	Ops        *columns `json:"ops"`
-	Violations []focus  `json:"violations"`
-	Bands      []band   `json:"bands"`
-	Plots      plots    `json:"plots"`
-	Leaders    []strip  `json:"leaders"`
-	Phases     []period `json:"phases"`
+	Length     int64       `json:"length"`
+	Ops        *columns    `json:"ops"`
+	Violations []focus     `json:"violations"`
+	Bands      []band      `json:"bands"`
+	Plots      plots       `json:"plots"`
+	Leaders    []strip     `json:"leaders"`
+	Phases     []period    `json:"phases"`
+	Clocks     []clockLine `json:"clocks"`
 }
 
 // period is a phase of the run.
@@ -78,6 +81,8 @@ func newPage(run *history.Run, rep checker.Report) pageData {
 	for _, ph := range run.Phases {
 		p.Data.Phases = append(p.Data.Phases, period{ph.Name, int64(ph.Start), int64(ph.End)})
 	}
+	p.Data.Clocks, p.Clocks = clocks(run.Clocks)
+	p.Wrong = wrong(p.Clocks)
 	p.Reigns = reigns(p.Data.Leaders)
 	for i, a := range shown {
 		p.Anomalies = append(p.Anomalies, violation{a, i + 1, strings.HasPrefix(rep.Reason, a.Summary), rows(ops, a)})

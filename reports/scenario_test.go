@@ -55,6 +55,7 @@ func (s scenario) run() (*history.Run, checker.Report) {
 	}
 	s.faults(run, r)
 	s.views(run)
+	s.clocks(run)
 	run.Phases = []history.Phase{
 		{Name: "main", Start: 0, End: s.length - heal},
 		{Name: "heal", Start: s.length - heal, End: s.length - heal*3/4},
@@ -110,6 +111,34 @@ func (s scenario) faults(run *history.Run, r *rand.Rand) {
 		healed := history.Evidence{Fault: p.ID, Kind: kind, Step: history.StepHeal, Time: at + 2*time.Second, Took: 12 * time.Millisecond, Nodes: e.Nodes, Proven: true, Summary: "The effect is gone."}
 		run.Evidence = append(run.Evidence, e, healed)
 	}
+}
+
+// clocks looks at each node's clocks when they turn. The first node's go wrong in every way.
+func (s scenario) clocks(run *history.Run) {
+	add := func(at time.Duration, node string, c history.ClockSample) {
+		c.Time, c.Node = at, node
+		run.Clocks = append(run.Clocks, c)
+	}
+	truth := history.ClockSample{WallRate: 1, MonotonicRate: 1}
+	for n := range 5 {
+		add(0, fmt.Sprintf("n%d", n+1), truth)
+	}
+	for _, e := range run.Evidence {
+		node := e.Nodes[0]
+		switch {
+		case e.Step == history.StepHeal:
+			add(e.Time, node, truth)
+		case e.Kind == "kill":
+			add(e.Time, node, history.ClockSample{Down: true})
+		case e.Kind == "clock":
+			add(e.Time, node, history.ClockSample{Wall: 4 * time.Second, WallRate: 1, MonotonicRate: 1})
+		}
+	}
+	third := s.length / 8
+	add(third, "n1", history.ClockSample{Wall: -time.Hour, WallRate: 1, MonotonicRate: 1})
+	add(2*third, "n1", history.ClockSample{Wall: 20 * time.Millisecond, WallRate: 1.5, MonotonicRate: 0.5})
+	add(3*third, "n1", history.ClockSample{Wall: 0, WallRate: 1, Swing: time.Minute, Monotonic: -third / 2, MonotonicRate: 1})
+	add(4*third, "n1", history.ClockSample{WallRate: 1, Monotonic: -third / 2, MonotonicRate: 1})
 }
 
 func leaderAt(t time.Duration) string {

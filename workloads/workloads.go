@@ -8,6 +8,7 @@ package workloads
 import (
 	"rift/checker"
 	"rift/harness/gen"
+	"rift/harness/history"
 )
 
 // Params are what a workload's streams are a function of.
@@ -23,6 +24,8 @@ type Workload struct {
 	Name  string
 	Doc   string
 	Needs []string // functions that the system's client must have
+	// Options are what it can be told; they reach Main and Final in Params.
+	Options []history.Option
 	// Main is the operations of the main phase; it may be endless.
 	Main func(p Params) gen.Generator
 	// Final is the reads at the end, when every fault is healed; keys are those that were used, workers how many there are, at

@@ -26,6 +26,7 @@ Flags:
   -haddr IP:PORT          where it serves HTTP; others are told this address, so it must be a concrete one
   -raddr IP:PORT          where it speaks raft with the other nodes; likewise
   -join ADDR[,ADDR...]    HTTP addresses of members of the cluster to join
+  -learner                join without asking for a vote; POST /v1/members/ID/promote gives it one
   -inmem                  keep everything in memory: nothing survives the process
   -cluster-id ID          refuse to be in any other cluster (default: learnt when joining, drawn when founding)
   -heartbeat-timeout D    a follower stands for election when it has heard nothing for this long (default %[1]s)
@@ -66,6 +67,7 @@ func parse(args []string) (commandLine, error) {
 	f.StringVar(&c.config.ID, "id", "", "")
 	f.StringVar(&c.config.HTTPAddr, "haddr", "", "")
 	f.StringVar(&c.config.RaftAddr, "raddr", "", "")
+	f.BoolVar(&c.config.Learner, "learner", false, "")
 	f.BoolVar(&c.config.InMemory, "inmem", false, "")
 	f.StringVar(&c.config.ClusterID, "cluster-id", "", "")
 	f.DurationVar(&c.config.HeartbeatTimeout, "heartbeat-timeout", c.config.HeartbeatTimeout, "")

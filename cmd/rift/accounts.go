@@ -136,7 +136,7 @@ var accounts = []account{
 		rejects: "checker/testdata/stats/unknown-never-succeeded", accepts: "checker/testdata/stats/valid-near-never",
 	},
 	{
-		code: "checker.Evidence", name: "evidence", promise: "the faults bit, were healed, and there was load meanwhile; else unknown",
+		code: "checker.Evidence", name: "evidence", promise: "the faults bit, were healed, and there was load meanwhile, or after one that hit every node; else unknown",
 		cost: "O(n log n)", source: "Rift's own",
 		rejects: "checker/evidence_test.go", accepts: "checker/evidence_test.go",
 	},

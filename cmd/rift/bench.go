@@ -3,28 +3,33 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"rift/harness"
-	"rift/harness/history"
 )
 
 func (a *app) benchCommand() *cobra.Command {
 	var o runOptions
 	var each time.Duration
 	var clients []int
+	var faults int
+	var write string
 	c := &cobra.Command{
 		Use: "bench", Short: "Measure a healthy system: writes and linearizable reads a second, without faults",
 		Long: `Brings a cluster up and measures writes and linearizable reads, with 1, 10 and 100 clients in turn, over the same client
-that runs use. Prints a table. Clients and nodes share this machine's processors.`,
-		Example: "  rift bench\n  rift bench --nodes 3 --each 5s --clients 1,50", Args: noArgs,
+that runs use. Prints a table. Clients and nodes share this machine's processors.
+
+With --faults it measures faults instead: how long each kind takes to be put in and to be healed, and how much of a processor rift itself uses while
+faults are in that disturb nobody.`,
+		Example: "  rift bench\n  rift bench --nodes 3 --each 5s --clients 1,50\n  rift bench --faults 20 --cluster local", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := o.check(); err != nil {
 				return err
+			}
+			if faults < 0 {
+				return usagef("--faults: %d given, 0 (none) or more allowed", faults)
 			}
 			if each <= 0 {
 				return usagef("--each: %s given, more than 0 allowed", each)
@@ -33,6 +38,12 @@ that runs use. Prints a table. Clients and nodes share this machine's processors
 				if n < 1 || n > mostConcurrency {
 					return usagef("--clients: %d given, 1 to %d allowed", n, mostConcurrency)
 				}
+			}
+			if done, err := a.enclose(c.Context(), o.cluster); done || err != nil {
+				return err
+			}
+			if faults > 0 {
+				return a.benchFaults(c.Context(), o, faults, write)
 			}
 			return a.bench(c, &o, loads(clients, each))
 		},
@@ -43,6 +54,8 @@ that runs use. Prints a table. Clients and nodes share this machine's processors
 	f.IntVarP(&o.test.nodes, "nodes", "n", 5, "number of nodes")
 	f.StringVar(&o.cluster, "cluster", "auto", "where the nodes run: docker, local or auto")
 	f.DurationVar(&each, "each", 5*time.Second, "length of each load")
+	f.IntVar(&faults, "faults", 0, "trials of each kind of fault")
+	f.StringVar(&write, "write", "", "file in which what was measured of faults is stored")
 	f.IntSliceVar(&clients, "clients", []int{1, 10, 100}, "numbers of clients")
 	o.test.workload, o.test.concurrency, o.test.time, o.test.opTimeout = "register", "1", time.Second, 5*time.Second
 	return c
@@ -65,29 +78,15 @@ func (a *app) bench(c *cobra.Command, o *runOptions, loads []harness.Load) (err 
 		return err
 	}
 	a.sweepFirst(ctx)
-	owner, err := harness.Claim()
+	spec, done, err := a.scratch(ctx, o.cluster, chosen.system, chosen.test)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, owner.Release()) }()
-	dir, err := os.MkdirTemp("", "rift-bench-") // for the nodes' logs
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	if err := os.Mkdir(filepath.Join(dir, history.NodesDir), 0o755); err != nil {
-		return err
-	}
-	hosts, err := chooseHosts(ctx, o.cluster, harness.HostsOptions{
-		Tag: owner.Tag, Dir: dir, Data: filepath.Join(harness.DataRoot(), owner.Tag), Log: a.logger(),
-	})
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(a.out, "%s, %d nodes (%s), values of 100 bytes\n\n", chosen.system.Name(), chosen.test.Nodes, hosts.Kind())
+	defer func() { err = errors.Join(err, done()) }()
+	fmt.Fprintf(a.out, "%s, %d nodes (%s), values of 100 bytes\n\n", chosen.system.Name(), chosen.test.Nodes, spec.Hosts.Kind())
 	const row = "%-9s %7s %11s %10s %10s %8s\n"
 	fmt.Fprintf(a.out, row, "function", "clients", "per second", "p50", "p99", "not ok")
-	return harness.Bench(ctx, harness.Spec{Test: chosen.test, System: chosen.system, Hosts: hosts, Tag: owner.Tag, Log: a.logger()}, loads,
+	return harness.Bench(ctx, spec, loads,
 		func(m harness.Measured) {
 			fmt.Fprintf(a.out, row, m.F, fmt.Sprint(m.Clients), fmt.Sprintf("%.0f", m.PerSecond), millis(m.P50), millis(m.P99), fmt.Sprint(m.NotOK))
 		})

@@ -75,6 +75,9 @@ func (a *app) hunt(c *cobra.Command, o bugsOptions) error {
 	if err != nil {
 		return err
 	}
+	if done, err := a.enclose(c.Context(), o.run.cluster); done || err != nil {
+		return err
+	}
 	var results []result
 	for i, r := range rows {
 		fmt.Fprintf(a.out, "\n[%d/%d] ", i+1, len(rows))

@@ -85,7 +85,10 @@ func faultsOn(run *history.Run, from, to time.Duration) []string {
 func leadersIn(run *history.Run, from, to time.Duration) []string {
 	var list []string
 	for _, v := range run.Views {
-		said := fmt.Sprintf("%s in term %d", v.Node, v.Term)
+		said := v.Node
+		if v.Term > 0 { // not every system counts terms
+			said = fmt.Sprintf("%s in term %d", v.Node, v.Term)
+		}
 		if v.State == harness.StateLeader && v.Time >= from && v.Time <= to && !slices.Contains(list, said) {
 			list = append(list, said)
 		}

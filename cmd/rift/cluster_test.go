@@ -33,34 +33,54 @@ func needCluster(t *testing.T) {
 }
 
 // buildNode builds the reference node as a static program, once for all tests.
-var buildNode = func() func(t *testing.T) string {
+func buildNode(t *testing.T) string {
+	t.Helper()
+	return filepath.Join(build(t), "node")
+}
+
+// buildRift builds rift as a static program, with the reference node beside it, for tests that kill it.
+func buildRift(t *testing.T) string {
+	t.Helper()
+	return filepath.Join(build(t), "rift")
+}
+
+// build builds both programs, once for all tests, into a folder that any user may read.
+var build = func() func(t *testing.T) string {
 	var once sync.Once
-	var dir string
 	return func(t *testing.T) string {
 		t.Helper()
+		if dir := os.Getenv(builtBefore); dir != "" {
+			return dir
+		}
 		once.Do(func() {
-			var err error
-			if dir, err = os.MkdirTemp("", "rift-test-node-"); err != nil {
+			dir, err := os.MkdirTemp("", "rift-test-bin-")
+			if err != nil {
 				t.Fatal(err)
 			}
-			build := exec.Command("go", "build", "-buildvcs=false", "-o", dir, "rift/cmd/node")
+			builtHere = dir
+			if err := os.Chmod(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			build := exec.Command("go", "build", "-buildvcs=false", "-o", dir, "rift/cmd/node", "rift/cmd/rift")
 			build.Env = append(os.Environ(), "CGO_ENABLED=0")
 			if out, err := build.CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			builtNode = dir
 		})
-		return filepath.Join(dir, "node")
+		return builtHere
 	}
 }()
 
-// builtNode is the folder to be removed in the end.
-var builtNode string
+// builtBefore names the folder of the programs that a test has built which starts this test binary anew.
+const builtBefore = "RIFT_TEST_BIN"
+
+// builtHere is the folder to be removed in the end.
+var builtHere string
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if builtNode != "" {
-		os.RemoveAll(builtNode)
+	if builtHere != "" {
+		os.RemoveAll(builtHere)
 	}
 	os.Exit(code)
 }
@@ -69,8 +89,8 @@ func TestMain(m *testing.M) {
 func checkFolder(t *testing.T, dir string) {
 	t.Helper()
 	for _, name := range []string{
-		history.TestFile, history.PlanFile, history.PlanTextFile, history.HistoryFile, history.EvidenceFile, history.ViewsFile,
-		history.PhasesFile, history.ResultsFile, history.ReportFile, history.JUnitFile, "nodes/n1.log", "nodes/n5.log",
+		history.TestFile, history.PlanFile, history.PlanTextFile, history.RanFile, history.HistoryFile, history.EvidenceFile, history.ViewsFile,
+		history.PhasesFile, history.ClocksFile, history.ResultsFile, history.ReportFile, history.JUnitFile, "nodes/n1.log", "nodes/n5.log",
 	} {
 		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v, or it is empty", name, err)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,9 +32,9 @@ func (d *diskFlags) flags(c *cobra.Command) {
 	f.DurationVar(&d.durableAfter, "durable-after", 0, "after which a lossy disk keeps what was not synced, as a kernel writes back by itself (default: never)")
 }
 
-// resolve checks the flags, and writes into the test what they mean under the planned faults.
+// resolve checks the flags, and writes into the test what they mean under the planned faults, which the run can have.
 func (d diskFlags) resolve(t *history.Test, plan []history.PlannedFault) error {
-	disk, needed := d.disk, nemesis.NeedsDisk(plan)
+	disk := d.disk
 	if disk == "" {
 		disk = diskAuto
 	}
@@ -45,13 +44,11 @@ func (d diskFlags) resolve(t *history.Test, plan []history.PlannedFault) error {
 	}
 	if disk == diskAuto {
 		disk = diskHost
-		if len(needed) > 0 {
+		if nemesis.NeedsDisk(plan) {
 			disk = usualDisk
 		}
 	}
 	switch {
-	case disk == diskHost && len(needed) > 0:
-		return usagef("--disk: host given, but %s needs a lossy disk: one of %s allowed", strings.Join(needed, ", "), strings.Join(harness.DiskModels, ", "))
 	case d.durableAfter < 0:
 		return usagef("--durable-after: %s given, 0 (never) or more allowed", d.durableAfter)
 	case disk == diskHost && d.durableAfter > 0:

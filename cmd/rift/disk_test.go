@@ -21,7 +21,6 @@ func TestDiskFlags(t *testing.T) {
 		{"auto", 0, kill, "", ""},
 		{"auto", 0, power, "--disk ext4", ""},
 		{"host", 0, kill, "", ""},
-		{"host", 0, power, "", "--disk: host given, but power needs a lossy disk: one of ext4, strict allowed"},
 		{"strict", 0, nil, "--disk strict", ""},
 		{"strict", 5 * time.Second, power, "--disk strict --durable-after 5s", ""},
 		{"auto", time.Second, power, "--disk ext4 --durable-after 1s", ""},

@@ -21,6 +21,7 @@ import (
 func parts() map[string]map[string]func(docs string) (string, error) {
 	return map[string]map[string]func(docs string) (string, error){
 		"histories.md": {"example": worked, "values": values},
+		"faults.md":    {"faults": faults, "measured": measured},
 		"checkers.md":  {"checkers": checkers, "models": models, "workloads": judgedBy},
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"rift/nemesis"
 )
 
 // TestDocsAreFresh also runs the example in docs/histories.md.
@@ -49,6 +51,15 @@ func TestDocsWritesTheParts(t *testing.T) {
 	}
 	if code, _, errOut := rift(t, "docs", docs); code != exitFailed || !strings.Contains(errOut, "has no place for its part") {
 		t.Errorf("exit %d, %s", code, errOut)
+	}
+}
+
+// TestEveryFaultIsDescribed wants what docs/faults.md shows of each kind.
+func TestEveryFaultIsDescribed(t *testing.T) {
+	for _, k := range nemesis.Kinds {
+		if k.Doc == "" || k.How == "" || k.Proof == "" || len(k.Targets) == 0 {
+			t.Errorf("%s: Doc, Targets, How and Proof must all be given: %+v", k.Name, k)
+		}
 	}
 }
 

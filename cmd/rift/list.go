@@ -37,6 +37,9 @@ func list(out io.Writer) error {
 	for _, make := range system.All {
 		s := make("")
 		fmt.Fprintf(w, "  %s\t%s\t%s\n", s.Name(), strings.Join(runs(s), ", "), s.Doc())
+		for _, o := range optionsOf(workloads.Workload{}, s) {
+			fmt.Fprintf(w, "    --set %s=%s\t%s\t%s\n", o.Name, o.Usual, strings.Join(o.Allowed, ", "), o.Doc)
+		}
 		for _, b := range s.Bugs() {
 			fmt.Fprintf(w, "    --bug %s\t%s, %s\t%s\n", b.Name, b.Workload, faultsOf(b), b.Doc)
 		}

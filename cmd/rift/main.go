@@ -14,6 +14,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	context.AfterFunc(ctx, func() {
 		stop() // a second signal ends the program at once; the next start sweeps
+		if len(os.Args) > 1 && os.Args[1] == enclosedName {
+			return // the rift that started this one says it
+		}
 		fmt.Fprintln(os.Stderr, "rift: stopping: faults are healed, what was recorded is judged; again to end at once")
 	})
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))

@@ -41,6 +41,7 @@ type testOptions struct {
 	time        time.Duration
 	opTimeout   time.Duration
 	nodes       int
+	spares      int
 	concurrency string
 	rate        float64
 	seed        int64
@@ -63,6 +64,7 @@ func (o *testOptions) flags(c *cobra.Command) {
 	f.DurationVarP(&o.time, "time", "t", 60*time.Second, "length of the main phase")
 	f.DurationVar(&o.opTimeout, "op-timeout", time.Second, "after which an operation counts as indeterminate")
 	f.IntVarP(&o.nodes, "nodes", "n", 5, "number of nodes, 1 to 9")
+	f.IntVar(&o.spares, "spares", 0, "further nodes, which run only while a membership fault has made them members")
 	f.StringVarP(&o.concurrency, "concurrency", "c", "2n", "clients: a number, or a multiple of the nodes such as 3n")
 	f.Float64Var(&o.rate, "rate", 0, "operations a second over all clients; 0: as fast as they go")
 	f.Int64Var(&o.seed, "seed", 0, "seed of the plan (default: a random one, printed first)")
@@ -75,6 +77,7 @@ type choice struct {
 	workload workloads.Workload
 	system   harness.System
 	faults   []nemesis.Choice
+	ownDisk  bool // the machine's own disk was asked for
 }
 
 // resolve checks everything that was asked for, before anything starts, and draws a seed if none was given.
@@ -114,6 +117,9 @@ func (o *testOptions) lookUp() (choice, error) {
 			return chosen, err
 		}
 	}
+	if err := checkSet(o.set, optionsOf(workload, sys)); err != nil {
+		return chosen, err
+	}
 	faults, err := nemesis.ParseChoices(o.nemesis)
 	if err != nil {
 		return chosen, withNearest(err)
@@ -125,14 +131,19 @@ func (o *testOptions) lookUp() (choice, error) {
 	if err != nil {
 		return chosen, err
 	}
+	if b, ok := sys.(harness.Bounded); ok {
+		if most, why := b.MostNodes(); o.nodes > most {
+			return chosen, usagef("--nodes: %d given, at most %d allowed with --system %s: %s", o.nodes, most, sys.Name(), why)
+		}
+	}
 	if o.name == "" {
 		o.name = workload.Name
 	}
 	if strings.ContainsAny(o.name, "/\\\x00") || o.name == "." || o.name == ".." || o.name == "latest" {
 		return chosen, usagef("--name: %q given, a name without slashes allowed, and not \"latest\"", o.name)
 	}
-	chosen = choice{workload: workload, system: sys, faults: faults, test: history.Test{
-		Name: o.name, System: sys.Name(), Workload: workload.Name, Nodes: o.nodes, Concurrency: concurrency, Rate: o.rate,
+	chosen = choice{workload: workload, system: sys, faults: faults, ownDisk: o.disk.disk == diskHost, test: history.Test{
+		Name: o.name, System: sys.Name(), Workload: workload.Name, Nodes: o.nodes, Spares: o.spares, Concurrency: concurrency, Rate: o.rate,
 		Time: history.Duration(o.time), OpTimeout: history.Duration(o.opTimeout), Nemesis: o.nemesis, Plan: o.plan, Bugs: o.bugs, Options: o.set,
 		Swarm: o.swarm, KeepQuorum: o.keepQuorum, Liveness: history.Duration(o.liveness),
 		Seed: o.seed, Version: fullVersion(),
@@ -146,7 +157,7 @@ func (o *testOptions) lookUp() (choice, error) {
 // fitted checks that the run can have the faults that were asked for, as far as that is known before anything starts. A swarm of which nothing
 // is said gets all that fit, by their names, so that the plan stays the same when others are added.
 func (c choice) fitted() (choice, error) {
-	setting := nemesis.Setting{Test: c.test, Abilities: harness.Abilities(c.system)}
+	setting := nemesis.Setting{Test: c.test, Abilities: harness.Abilities(c.system), OwnDisk: c.ownDisk}
 	if c.test.Swarm && len(c.faults) == 0 {
 		c.faults = nemesis.Fitting(setting)
 		for _, f := range c.faults {
@@ -178,6 +189,8 @@ func (o *testOptions) numbers() (concurrency int, err error) {
 		return 0, usagef("--op-timeout: %s given, more than 0 allowed", o.opTimeout)
 	case o.nodes < 1 || o.nodes > mostNodes:
 		return 0, usagef("--nodes: %d given, 1 to %d allowed", o.nodes, mostNodes)
+	case o.spares < 0 || o.nodes+o.spares > mostNodes:
+		return 0, usagef("--spares: %d given, 0 to %d allowed with --nodes %d", o.spares, mostNodes-o.nodes, o.nodes)
 	case o.liveness < 0:
 		return 0, usagef("--liveness: %s given, 0 (no such phase) or more allowed", o.liveness)
 	case !(o.rate >= 0) || math.IsInf(o.rate, 1):

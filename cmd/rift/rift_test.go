@@ -15,6 +15,8 @@ import (
 	"rift/checker"
 	"rift/harness"
 	"rift/harness/history"
+	"rift/harness/system"
+	"rift/workloads"
 )
 
 // rift runs the program without the process around it.
@@ -41,10 +43,14 @@ func TestBadUsageNamesTheFieldAndWhatIsAllowed(t *testing.T) {
 		"run --rate -1":                        "--rate",
 		"run --rate NaN":                       "--rate",
 		"run --op-timeout 0s":                  "--op-timeout",
+		"run --disk host --nemesis power":      "fault power does not fit this run: it needs a lossy disk",
 		"run --cluster cloud":                  "--cluster",
 		"run --name a/b":                       "--name",
 		"run --bin /nowhere/node":              "--bin",
 		"run --plan /nowhere/plan":             "--plan",
+		"run --set consistncy=stale":           `--set: "consistncy" given; did you mean "consistency"?`,
+		"run --set consistency=stael":          `--set consistency: "stael" given; did you mean "stale"?`,
+		"run --system redis --nodes 3":         "--nodes: 3 given, at most 1 allowed with --system redis",
 		"run --liveness -1s":                   "--liveness: -1s given, 0 (no such phase) or more allowed",
 		"run --frobnicate":                     "--frobnicate",
 		"run extra":                            "none allowed",
@@ -53,6 +59,8 @@ func TestBadUsageNamesTheFieldAndWhatIsAllowed(t *testing.T) {
 		"bugs --only stale":                    "--only",
 		"bugs --seeds 0":                       "--seeds",
 		"bench --each 0s":                      "--each",
+		"bench --faults -1":                    "--faults",
+		"doctor --cluster cloud":               "--cluster",
 		"bench --clients 0":                    "--clients",
 		"plan --workload set --nemesis clock:": "target of clock",
 	} {
@@ -60,6 +68,38 @@ func TestBadUsageNamesTheFieldAndWhatIsAllowed(t *testing.T) {
 		if code != exitUsage || !strings.Contains(errOut, mention) {
 			t.Errorf("rift %s: exit %d, %q; want exit %d and %q", args, code, errOut, exitUsage, mention)
 		}
+	}
+}
+
+// TestBugsAskForOptionsThatThereAre keeps the options of planted bugs, which are not typed by anybody, from being misspelled.
+func TestBugsAskForOptionsThatThereAre(t *testing.T) {
+	asked := 0
+	for _, make := range system.All {
+		s := make("")
+		for _, b := range s.Bugs() {
+			w, err := findWorkload(b.Workload)
+			if err != nil {
+				t.Errorf("%s: %v", b.Name, err)
+			}
+			if err := checkSet(b.Options, optionsOf(w, s)); err != nil {
+				t.Errorf("%s: %v", b.Name, err)
+			}
+			asked += len(b.Options)
+		}
+	}
+	if asked == 0 {
+		t.Error("no bug asks for an option")
+	}
+}
+
+func TestAWorkloadsOptionsAreTakenToo(t *testing.T) {
+	w := workloads.Workload{Options: []history.Option{{Name: "keys"}}}
+	options := optionsOf(w, system.Redis{})
+	if err := checkSet(map[string]string{"keys": "7", "appendfsync": "no"}, options); err != nil {
+		t.Error(err)
+	}
+	if err := checkSet(map[string]string{"kyes": "7"}, options); err == nil || !strings.Contains(err.Error(), `did you mean "keys"?`) {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -29,6 +29,7 @@ var version = "dev"
 // app is what the commands share.
 type app struct {
 	out, err io.Writer
+	args     []string // of the command line
 	verbose  bool
 	exit     int // set by a command that ended without an error
 }
@@ -42,7 +43,7 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 
 // run is the program without the process around it.
 func run(ctx context.Context, args []string, out, errOut io.Writer) int {
-	a := &app{out: out, err: errOut}
+	a := &app{args: args, out: out, err: errOut}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetOut(out)
@@ -75,7 +76,7 @@ not be made, 64 bad usage.`,
 		SilenceUsage: true, SilenceErrors: true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usagef("command: %q given%s", args[0], nearest(args[0], []string{"run", "check", "convert", "list", "bugs", "plan", "sweep", "bench", "version"}))
+				return usagef("command: %q given%s", args[0], nearest(args[0], []string{"run", "check", "convert", "list", "bugs", "plan", "sweep", "bench", "doctor", "version"}))
 			}
 			return nil
 		},
@@ -84,7 +85,7 @@ not be made, 64 bad usage.`,
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "log what is done, and how, to standard error")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(a.runCommand(), a.checkCommand(), a.convertCommand(), a.docsCommand(), a.planCommand(), a.listCommand(), a.bugsCommand(),
-		a.simCommand(), a.sweepCommand(), a.benchCommand(), a.versionCommand())
+		a.simCommand(), a.sweepCommand(), a.benchCommand(), a.versionCommand(), a.doctorCommand(), a.enclosedCommand(), a.echoCommand())
 	return root
 }
 

@@ -44,6 +44,9 @@ points to it: the plan, the history, the evidence that the faults bit, the verdi
 			if err := o.check(); err != nil {
 				return err
 			}
+			if done, err := a.enclose(c.Context(), o.cluster); done || err != nil {
+				return err
+			}
 			outcome, err := a.makeRun(c.Context(), chosen, o)
 			if err != nil {
 				return err
@@ -58,7 +61,7 @@ points to it: the plan, the history, the evidence that the faults bit, the verdi
 }
 
 func (o *runOptions) runFlags(c *cobra.Command) {
-	c.Flags().StringVar(&o.cluster, "cluster", "auto", "where the nodes run: docker, local (network namespaces, needs root) or auto")
+	c.Flags().StringVar(&o.cluster, "cluster", "auto", "where the nodes run: docker, local (network namespaces, made in a user namespace where rift is not root) or auto")
 	c.Flags().StringVar(&o.store, "store", "store", "folder in which runs are kept")
 }
 
@@ -171,11 +174,11 @@ func chooseHosts(ctx context.Context, cluster string, o harness.HostsOptions) (h
 		if err == nil {
 			return docker, nil
 		}
-		if os.Geteuid() == 0 {
-			return harness.NewLocal(o)
+		local, unable := harness.NewLocal(o)
+		if unable == nil {
+			return local, nil
 		}
-		return nil, fmt.Errorf("nodes can run nowhere: %w, and network namespaces need root; either start Docker "+
-			"(`systemctl start docker`) and join the group docker, or run rift as root with --cluster local", err)
+		return nil, fmt.Errorf("nodes can run nowhere: %w, and %w; start Docker (`systemctl start docker`), or run rift as root", err, unable)
 	}
 	return nil, usagef("--cluster: %q given%s", cluster, nearest(cluster, clusters))
 }
@@ -211,6 +214,9 @@ func commandLine(t history.Test, bin, planText string) string {
 	args = append(args, diskArgs(t)...)
 	args = append(args, "--time", time.Duration(t.Time).String(), "--op-timeout", time.Duration(t.OpTimeout).String(),
 		"--nodes", fmt.Sprint(t.Nodes), "--concurrency", fmt.Sprint(t.Concurrency), "--rate", fmt.Sprint(t.Rate))
+	if t.Spares > 0 {
+		args = append(args, "--spares", fmt.Sprint(t.Spares))
+	}
 	for _, k := range sortedKeys(t.Options) {
 		args = append(args, "--set", k+"="+t.Options[k])
 	}

@@ -6,6 +6,7 @@ import "time"
 const (
 	StepInject  = "inject"  // the fault was put in
 	StepReapply = "reapply" // it was put in again, after a restart had undone it
+	StepChange  = "change"  // it changed while it was in, as planned
 	StepHeal    = "heal"    // it was taken out
 )
 
@@ -13,7 +14,7 @@ const (
 type Evidence struct {
 	Fault    int                `json:"fault"` // the planned fault's ID
 	Kind     string             `json:"kind"`
-	Step     string             `json:"step"`              // inject, reapply or heal
+	Step     string             `json:"step"`              // inject, reapply, change or heal
 	Time     time.Duration      `json:"time"`              // when the step began, nanoseconds since the run's start
 	Took     time.Duration      `json:"took"`              // until its effect was measured, nanoseconds
 	Applied  time.Duration      `json:"applied,omitempty"` // of that, until it was in force (heal: was out), without the measuring; 0: not told apart
@@ -41,8 +42,41 @@ type View struct {
 	Voters    []string      `json:"voters,omitempty"`
 }
 
+// ClockSample is how one node's clocks stood against the host's at one instant: one line of clocks.jsonl. Until the node's next sample they go
+// on at their rates.
+type ClockSample struct {
+	Time          time.Duration `json:"time"` // nanoseconds since the run's start
+	Node          string        `json:"node"`
+	Down          bool          `json:"down,omitempty"`           // it has no process, and so no clock
+	Wall          time.Duration `json:"wall,omitempty"`           // its wall clock minus the host's, nanoseconds
+	WallRate      float64       `json:"wall_rate,omitempty"`      // seconds that it passes in one true second
+	Swing         time.Duration `json:"swing,omitempty"`          // of a strobe: the wall clock jumps to and fro by so much, Wall being the middle
+	Monotonic     time.Duration `json:"monotonic,omitempty"`      // the same of its monotonic clock
+	MonotonicRate float64       `json:"monotonic_rate,omitempty"` //
+}
+
+// After is the sample that is to be expected some time later, if nobody touches the clocks.
+func (s ClockSample) After(passed time.Duration) ClockSample {
+	if s.Time += passed; !s.Down {
+		s.Wall += time.Duration((s.WallRate - 1) * float64(passed))
+		s.Monotonic += time.Duration((s.MonotonicRate - 1) * float64(passed))
+	}
+	return s
+}
+
+// Foretells says whether a later sample is the one that was to be expected, to a thousandth of what the clocks are off or to 50 µs.
+func (s ClockSample) Foretells(later ClockSample) bool {
+	want := s.After(later.Time - s.Time)
+	near := func(a, b time.Duration) bool { return (a - b).Abs() <= max(50*time.Microsecond, b.Abs()/1000) }
+	return want.Down == later.Down && want.Swing == later.Swing && want.WallRate == later.WallRate && want.MonotonicRate == later.MonotonicRate &&
+		near(want.Wall, later.Wall) && near(want.Monotonic, later.Monotonic)
+}
+
 // Unreachable is the State of a View of a node that did not answer.
 const Unreachable = "unreachable"
+
+// NoMember is the State of a View of a spare node that is no member: nothing runs on it.
+const NoMember = "no member"
 
 // The phases that others look for by their names.
 const (

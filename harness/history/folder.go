@@ -22,6 +22,7 @@ const (
 	EvidenceFile = "evidence.jsonl"
 	ViewsFile    = "views.jsonl"
 	PhasesFile   = "phases.jsonl"
+	ClocksFile   = "clocks.jsonl"
 	ResultsFile  = "results.json"
 	ReportFile   = "report.html"
 	JUnitFile    = "junit.xml"
@@ -84,8 +85,9 @@ type Run struct {
 	Evidence []Evidence
 	Views    []View
 	Phases   []Phase
-	Logs     []string // paths of the nodes' logs, sorted
-	Problems []string // sentences for people
+	Clocks   []ClockSample // of runs since rift draws them
+	Logs     []string      // paths of the nodes' logs, sorted
+	Problems []string      // sentences for people
 }
 
 // Load reads a run's folder. An error means that there is no history to judge.
@@ -103,6 +105,9 @@ func Load(dir string) (*Run, error) {
 	r.Evidence = readRecords[Evidence](r, EvidenceFile)
 	r.Views = readRecords[View](r, ViewsFile)
 	r.Phases = readRecords[Phase](r, PhasesFile)
+	if _, err := os.Stat(filepath.Join(dir, ClocksFile)); !errors.Is(err, fs.ErrNotExist) { // older runs have none
+		r.Clocks = readRecords[ClockSample](r, ClocksFile)
+	}
 	r.Logs, _ = filepath.Glob(filepath.Join(dir, NodesDir, "*.log"))
 	sort.Strings(r.Logs)
 	return r, nil

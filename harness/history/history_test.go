@@ -142,6 +142,56 @@ func TestLoadSaysWhatIsMissing(t *testing.T) {
 	}
 }
 
+// A run from before rift recorded clocks is as good as any.
+func TestLoadReadsClocksIfThereAreAny(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, HistoryFile), encode(t, sample), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Load(dir)
+	if err != nil || len(r.Clocks) != 0 || strings.Contains(strings.Join(r.Problems, "; "), ClocksFile) {
+		t.Fatalf("without clocks: %v, %v, problems %q", r.Clocks, err, r.Problems)
+	}
+	lines := `{"time":5,"node":"n1","wall":-3600000000000,"wall_rate":1.5,"monotonic_rate":1}` + "\n" + `{"time":9,"node":"n1","down":true}` + "\n"
+	if err := os.WriteFile(filepath.Join(dir, ClocksFile), []byte(lines), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	want := []ClockSample{{Time: 5, Node: "n1", Wall: -time.Hour, WallRate: 1.5, MonotonicRate: 1}, {Time: 9, Node: "n1", Down: true}}
+	if r, err = Load(dir); err != nil || !reflect.DeepEqual(r.Clocks, want) {
+		t.Errorf("got %+v, %v, want %+v", r.Clocks, err, want)
+	}
+}
+
+func TestClockSamplesForetellWhatFollows(t *testing.T) {
+	const ms = time.Millisecond
+	from := ClockSample{Time: time.Second, Node: "n1", Wall: 10 * ms, WallRate: 1.5, Monotonic: -20 * ms, MonotonicRate: 0.5}
+	later := ClockSample{Time: 2 * time.Second, Node: "n1", Wall: 510 * ms, WallRate: 1.5, Monotonic: -520 * ms, MonotonicRate: 0.5}
+	if got := from.After(time.Second); got != later {
+		t.Errorf("a second later it is %+v, want %+v", got, later)
+	}
+	for name, c := range map[string]struct {
+		change func(*ClockSample)
+		want   bool
+	}{
+		"as expected": {func(*ClockSample) {}, true},
+		"nearly":      {func(s *ClockSample) { s.Wall += ms / 4 }, true},
+		"a jump":      {func(s *ClockSample) { s.Wall += ms }, false},
+		"a rate":      {func(s *ClockSample) { s.MonotonicRate = 1 }, false},
+		"a strobe":    {func(s *ClockSample) { s.Swing = ms }, false},
+		"an end":      {func(s *ClockSample) { *s = ClockSample{Time: s.Time, Node: "n1", Down: true} }, false},
+	} {
+		s := later
+		c.change(&s)
+		if got := from.Foretells(s); got != c.want {
+			t.Errorf("%s: foretold %t, want %t", name, got, c.want)
+		}
+	}
+	down := ClockSample{Node: "n1", Down: true}
+	if !down.Foretells(ClockSample{Time: time.Hour, Node: "n1", Down: true}) {
+		t.Error("a node that is down does not stay down")
+	}
+}
+
 func TestLatestPointsToTheNewestRun(t *testing.T) {
 	store := t.TempDir()
 	for seed := range int64(2) {

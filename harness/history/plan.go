@@ -33,6 +33,7 @@ type Test struct {
 	Workload     string            `json:"workload"`               //
 	Cluster      string            `json:"cluster"`                // docker, local or sim
 	Nodes        int               `json:"nodes"`                  // 1 to 9
+	Spares       int               `json:"spares,omitempty"`       // further nodes that membership faults may add
 	Concurrency  int               `json:"concurrency"`            // workers, one connection each
 	Rate         float64           `json:"rate"`                   // operations a second over all workers; 0: as fast as they go
 	Time         Duration          `json:"time"`                   // length of the main phase
@@ -94,6 +95,9 @@ func (f PlannedFault) String() string {
 	what := f.Kind
 	if f.Target != "" {
 		what += " " + f.Target
+	}
+	if f.Phase != "" {
+		return fmt.Sprintf("%s for the %s phase, %s", what, f.Phase, f.For)
 	}
 	return fmt.Sprintf("%s at %s for %s", what, f.At, f.For)
 }

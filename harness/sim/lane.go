@@ -170,7 +170,7 @@ func (l *lane) Leader(context.Context) (string, error) {
 	const between = 50 * time.Millisecond
 	for until := l.now() + leaderWait; l.now() < until; {
 		if leader, ok := harness.LeaderOf(l.views(l.asker)); ok {
-			return leader, nil
+			return leader.Node, nil
 		}
 		if !l.sleep(between) {
 			break

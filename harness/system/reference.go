@@ -7,11 +7,9 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"rift/harness"
 	"rift/harness/history"
@@ -43,23 +41,42 @@ func (Reference) Functions() []string {
 	return append([]string{"read", "write", "cas", "add", "list"}, slices.Sorted(maps.Keys(transactions))...)
 }
 
+// Options are what the node and its client can be told.
+func (Reference) Options() []history.Option {
+	return []history.Option{
+		{Name: "consistency", Usual: "linearizable", Allowed: []string{"linearizable", "stale"}, Doc: "of reads"},
+		{
+			Name: "transactions", Usual: "server", Allowed: []string{"server", referenceOptimistic},
+			Doc: "optimistic: one that reads and writes is two requests, the second on condition that nothing has changed",
+		},
+		{Name: "snapshot-threshold", Usual: "2000", Doc: "log entries after which a snapshot is taken"},
+		{Name: "trailing-logs", Usual: "4000", Doc: "log entries that are kept behind a snapshot"},
+	}
+}
+
 // PeerPort is the raft port.
 func (Reference) PeerPort() uint16 { return referenceRaft }
 
 // Launch starts the first node alone, and has the others join it. A node that has data goes on with it.
 func (s Reference) Launch(n harness.Node, all []harness.Node, t history.Test) (harness.Launch, error) {
+	var join []string
+	if n.Name != all[0].Name {
+		join = []string{"-join", address(all[0], referenceHTTP)}
+	}
+	return s.launch(n, n.Name, join, t)
+}
+
+// launch starts a node under an identity.
+func (s Reference) launch(n harness.Node, identity string, join []string, t history.Test) (harness.Launch, error) {
 	program, err := s.program()
 	if err != nil {
 		return harness.Launch{}, err
 	}
-	args := []string{
-		"-id", n.Name, "-haddr", address(n, referenceHTTP), "-raddr", address(n, referenceRaft),
-		"--cluster-id", "rift", "--snapshot-threshold", option(t, "snapshot-threshold", "2000"),
-		"--trailing-logs", option(t, "trailing-logs", "4000"), "--snapshot-interval", "2s",
-	}
-	if n.Name != all[0].Name {
-		args = append(args, "-join", address(all[0], referenceHTTP))
-	}
+	args := append([]string{
+		"-id", identity, "-haddr", address(n, referenceHTTP), "-raddr", address(n, referenceRaft),
+		"--cluster-id", "rift", "--snapshot-threshold", optionOf(s, t, "snapshot-threshold"),
+		"--trailing-logs", optionOf(s, t, "trailing-logs"), "--snapshot-interval", "2s",
+	}, join...)
 	if len(t.Bugs) > 0 {
 		args = append(args, "--bug", strings.Join(t.Bugs, ","))
 	}
@@ -70,13 +87,13 @@ func (s Reference) program() (string, error) {
 	if s.Bin != "" {
 		return s.Bin, nil
 	}
-	self, err := os.Executable()
+	folders, err := programFolders()
 	if err != nil {
-		return "", fmt.Errorf("look for the node's program: %w", err)
+		return "", err
 	}
-	for _, path := range []string{filepath.Join(filepath.Dir(self), "node"), filepath.Join("bin", "node")} {
-		if _, err := os.Stat(path); err == nil {
-			return filepath.Abs(path)
+	for _, folder := range folders {
+		if program := filepath.Join(folder, "node"); isFile(program) {
+			return program, nil
 		}
 	}
 	return "", errors.New("the node's program is neither beside rift nor in bin/: build it with `make build`, or name it with --bin")
@@ -86,54 +103,19 @@ func address(n harness.Node, port int) string {
 	return net.JoinHostPort(n.IP.String(), fmt.Sprint(port))
 }
 
-func option(t history.Test, name, otherwise string) string {
-	if v, ok := t.Options[name]; ok {
-		return v
-	}
-	return otherwise
-}
-
 // Form waits until every node knows the same leader, every node has a vote, and every node answers a linearizable read.
 func (s Reference) Form(ctx context.Context, all []harness.Node) error {
-	const between = 100 * time.Millisecond
-	for {
-		missing := s.Missing(ctx, all)
-		if missing == "" {
-			return nil
-		}
-		select {
-		case <-time.After(between):
-		case <-ctx.Done():
-			return fmt.Errorf("wait for the nodes to form a cluster: %s: %w", missing, ctx.Err())
-		}
-	}
+	return form(ctx, func(ctx context.Context) string { return s.Missing(ctx, all) })
 }
 
 // Missing says what keeps the nodes from being one cluster that serves; empty if nothing does.
-func (s Reference) Missing(ctx context.Context, all []harness.Node) string {
-	leader := ""
-	for _, n := range all {
-		ctx, cancel := context.WithTimeout(ctx, time.Second)
-		defer cancel()
-		v, err := s.View(ctx, n)
-		switch {
-		case err != nil:
-			return fmt.Sprintf("%s does not answer: %v", n.Name, err)
-		case v.Leader == "":
-			return n.Name + " knows no leader"
-		case leader != "" && v.Leader != leader:
-			return fmt.Sprintf("%s follows %s, others follow %s", n.Name, v.Leader, leader)
-		case len(v.Voters) < len(all): // more if some stay down for good
-			return fmt.Sprintf("%s knows %d voters of %d", n.Name, len(v.Voters), len(all))
-		}
-		leader = v.Leader
-		c := s.client(n, history.Test{})
-		defer c.Close()
-		if _, err := c.read(ctx, "rift-form"); err != nil {
-			return fmt.Sprintf("%s does not serve: %v", n.Name, err)
-		}
-	}
-	return ""
+func (s Reference) Missing(ctx context.Context, all []harness.Node) string { return disunity(ctx, s, all) }
+
+func (s Reference) serves(ctx context.Context, n harness.Node) error {
+	c := s.client(n, history.Test{})
+	defer c.Close()
+	_, err := c.read(ctx, "rift-form")
+	return err
 }
 
 // Over is the same system with the requests of its clients carried by what a function gives for each node.

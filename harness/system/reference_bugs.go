@@ -33,6 +33,17 @@ at 6s every 10s kill minority for 1500ms
 `,
 		},
 		{
+			// Two nodes are down while the other three acknowledge. One of the three loses its disk, and when it comes back, so do the
+			// two, while the rest is down: together they are a majority that knows nothing of what was acknowledged.
+			Name: "join-without-catchup", Doc: "a node that joins, also one that lost its data, votes before it has caught up",
+			Workload: "set", Checker: "set", Plan: `
+at 1s every 14s kill minority for 5s
+at 4500ms every 14s membership wipe for 2500ms
+lane rest at 5s every 14s kill all for 5s
+`,
+			Options: map[string]string{"snapshot-threshold": "100000"},
+		},
+		{
 			// The lease of a leader whose clock is set back lasts on while the others elect another.
 			Name: "split-clock-lease", Doc: "the leader serves reads on a lease kept by the wall clock",
 			Workload: "register", Checker: "linearizable", Plan: `

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,9 +13,6 @@ import (
 	"rift/harness"
 	"rift/harness/history"
 )
-
-// maxAnswer bounds an answer that a client reads, in bytes.
-const maxAnswer = 64 << 20
 
 // setPrefix is where the elements of sets are kept, one key each.
 func setPrefix(set string) string {
@@ -27,10 +22,12 @@ func setPrefix(set string) string {
 	return "set/" + set + "/"
 }
 
+// referenceOptimistic is the option of transactions that are worked out by the client.
+const referenceOptimistic = "optimistic"
+
 // referenceClient is one connection to one reference node.
 type referenceClient struct {
-	base  string
-	http  *http.Client
+	connection
 	reads string // the consistency that reads ask for; empty: linearizable
 
 	optimistic bool // a transaction that reads and writes is two requests: it reads, and then writes if nothing has changed
@@ -50,21 +47,10 @@ func (s Reference) client(n harness.Node, t history.Test) *referenceClient {
 }
 
 func newReferenceClient(n harness.Node, t history.Test) *referenceClient {
-	dialer := &net.Dialer{}
-	if n.From.IsValid() {
-		dialer.LocalAddr = &net.TCPAddr{IP: n.From.AsSlice()}
-	}
 	return &referenceClient{
-		base:  "http://" + address(n, referenceHTTP),
-		http:  &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, MaxConnsPerHost: 1, DisableCompression: true}},
-		reads: t.Options["consistency"], optimistic: t.Options["transactions"] == "optimistic",
+		connection: connect(n, referenceHTTP),
+		reads:      t.Options["consistency"], optimistic: t.Options["transactions"] == referenceOptimistic,
 	}
-}
-
-// Close closes the connection.
-func (c *referenceClient) Close() error {
-	c.http.CloseIdleConnections()
-	return nil
 }
 
 // Invoke carries out one operation in one attempt.
@@ -183,26 +169,12 @@ func (r *refusal) Unwrap() error {
 
 // do makes one request. A connection that could not be made means that nothing happened.
 func (c *referenceClient) do(ctx context.Context, method, path string, query url.Values, body []byte) ([]byte, error) {
-	target := c.base + path
 	if len(query) > 0 {
-		target += "?" + query.Encode()
+		path += "?" + query.Encode()
 	}
-	req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
-	if err != nil {
-		return nil, fmt.Errorf("%w (%w)", err, harness.ErrDidNotHappen)
-	}
-	req.GetBody = nil // so that the transport never sends a request twice
-	answer, err := c.http.Do(req)
-	if err != nil {
-		return nil, plainError(err)
-	}
-	defer answer.Body.Close()
-	got, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
-	if err != nil {
-		return nil, plainError(err)
-	}
-	if answer.StatusCode < 300 {
-		return got, nil
+	status, got, err := c.send(ctx, method, path, http.Header{}, body)
+	if err != nil || status < 300 {
+		return got, err
 	}
 	var wrapped struct {
 		Error *refusal `json:"error"`
@@ -210,20 +182,7 @@ func (c *referenceClient) do(ctx context.Context, method, path string, query url
 	if json.Unmarshal(got, &wrapped) == nil && wrapped.Error != nil {
 		return nil, wrapped.Error
 	}
-	return nil, fmt.Errorf("HTTP %s: %s", answer.Status, strings.TrimSpace(string(got[:min(len(got), 200)])))
-}
-
-// plainError drops the address and the method, which stand in the history anyway, and marks what never left this machine.
-func plainError(err error) error {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		err = wrapped.Err
-	}
-	var dial *net.OpError
-	if errors.As(err, &dial) && dial.Op == "dial" {
-		return fmt.Errorf("connect: %w (%w)", dial.Err, harness.ErrDidNotHappen)
-	}
-	return err
+	return nil, fmt.Errorf("HTTP %d %s: %s", status, http.StatusText(status), strings.TrimSpace(string(got[:min(len(got), 200)])))
 }
 
 // View asks a node what it believes.

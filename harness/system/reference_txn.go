@@ -139,11 +139,11 @@ func unusable(op history.Op, wanted string) error {
 	return fmt.Errorf("%s: value %s given, %s wanted (%w)", op.F, op.Value, wanted, harness.ErrDidNotHappen)
 }
 
-// txn carries out micro-operations: ["r", key, null], ["w", key, value] and ["append", key, value].
+// txn carries out micro-operations.
 func (c *referenceClient) txn(ctx context.Context, op history.Op) (json.RawMessage, error) {
-	var ops [][3]json.RawMessage
-	if err := json.Unmarshal(op.Value, &ops); err != nil || len(ops) == 0 {
-		return nil, unusable(op, "an array of [function, key, value]")
+	ops, err := microOperations(op)
+	if err != nil {
+		return nil, err
 	}
 	steps := make([]step, len(ops))
 	var reads []string
@@ -151,20 +151,17 @@ func (c *referenceClient) txn(ctx context.Context, op history.Op) (json.RawMessa
 	for i, o := range ops {
 		key := asKey(o[1])
 		switch string(o[0]) {
-		case `"r"`:
+		case microRead:
 			steps[i] = get(key)
 			reads = append(reads, key)
-		case `"w"`:
+		case microWrite:
 			steps[i], writes = set("put", key, string(o[2])), true
-		case `"append"`:
+		case microAppend:
 			steps[i], writes = set("append", key, string(o[2])), true
-		default:
-			return nil, unusable(op, `"r", "w" or "append" as the function`)
 		}
 	}
 	var read map[string]uint64
 	if c.optimistic && writes && len(reads) > 0 {
-		var err error
 		if _, read, err = c.look(ctx, reads...); err != nil {
 			return nil, err
 		}
@@ -182,15 +179,6 @@ func (c *referenceClient) txn(ctx context.Context, op history.Op) (json.RawMessa
 		}
 	}
 	return json.Marshal(ops)
-}
-
-// asKey is a micro-operation's key, a JSON string or number, as the node knows it.
-func asKey(key json.RawMessage) string {
-	var s string
-	if json.Unmarshal(key, &s) == nil {
-		return s
-	}
-	return string(key)
 }
 
 // transfer moves an amount between two accounts of the bank.

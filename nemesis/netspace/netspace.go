@@ -22,6 +22,21 @@ const Dir = "/run/netns"
 // Path is the path of a named namespace.
 func Path(name string) string { return filepath.Join(Dir, name) }
 
+// Able says why this program cannot make network namespaces and name them; nil if it can. It makes one that has no name and ends at once.
+func Able() error {
+	err := os.MkdirAll(Dir, 0o755)
+	if err == nil {
+		err = unix.Access(Dir, unix.W_OK)
+	}
+	if err != nil {
+		return fmt.Errorf("name network namespaces in %s: %w", Dir, err)
+	}
+	if err := away(func() error { return unix.Unshare(unix.CLONE_NEWNET) }, func() error { return nil }); err != nil {
+		return fmt.Errorf("create a network namespace: %w", err)
+	}
+	return nil
+}
+
 // Create makes a new network namespace, with nothing in it but a loopback device that is down, and gives it a name.
 func Create(name string) error {
 	err := os.MkdirAll(Dir, 0o755)

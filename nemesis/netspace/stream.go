@@ -147,7 +147,8 @@ func (s Stream) sockets() (in, out *net.UDPConn, err error) {
 	return in, out, nil
 }
 
-// roomy sees to it that no packet is lost because nobody has read those before it.
+// roomy sees to it that no packet is lost because nobody has read those before it. In a user namespace the machine's own bound on buffers holds
+// (net.core.rmem_max).
 func roomy(socket *net.UDPConn) error {
 	raw, err := socket.SyscallConn()
 	if err != nil {
@@ -155,7 +156,10 @@ func roomy(socket *net.UDPConn) error {
 	}
 	var set error
 	err = raw.Control(func(fd uintptr) {
-		set = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 16<<20)
+		const room = 16 << 20
+		if set = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, room); errors.Is(set, unix.EPERM) {
+			set = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, room)
+		}
 	})
 	return errors.Join(err, set)
 }

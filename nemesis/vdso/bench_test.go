@@ -56,6 +56,22 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
+// BenchmarkLook looks at the clocks of a process, which does not notice.
+func BenchmarkLook(b *testing.B) {
+	c := startChild(b, "idle")
+	set(b, c.attach(), Skew{Wall: Clock{Offset: time.Hour}})
+	w, err := NewWatch(c.pid())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer w.Close()
+	for b.Loop() {
+		if _, err := w.Look(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkNow reports what one time.Now costs a process: before it is patched, patched, and with a skew in force.
 func BenchmarkNow(b *testing.B) {
 	c := startChild(b, "idle")

@@ -174,12 +174,25 @@ func (p *Process) patch(s *stopped, img *image, ownPage bool) error {
 // gained stays. Nothing stands still for it. Set returns when the skew is in force, which takes
 // switchLead if it slows the monotonic clock. A skew out of its limits is refused, and then changes nothing.
 func (p *Process) Set(s Skew) error {
-	if err := s.Validate(); err != nil {
-		return fmt.Errorf("skew the clocks of process %d: %w", p.pid, err)
+	now, err := Now()
+	if err != nil {
+		return err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.set(s); err != nil {
+	return p.SetAt(s, now)
+}
+
+// SetAt is Set with the instant, on the host's monotonic clock, at which the skew begins. Processes that are given the same
+// instant agree to the nanosecond. If it is up to MaxLead ahead, the clocks go on as they do until then, and SetAt
+// returns when it has come. If it is past, the wall clock has been skewed since then: it has drifted, and is in the half period
+// of its strobe, as if; the monotonic clock, which must not step back, begins to be skewed now.
+func (p *Process) SetAt(s Skew, at time.Duration) error {
+	err := s.Validate()
+	if err == nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		err = p.set(s, at)
+	}
+	if err != nil {
 		return fmt.Errorf("skew the clocks of process %d: %w", p.pid, err)
 	}
 	return nil
@@ -191,13 +204,18 @@ const switchLead = 10 * time.Millisecond
 
 // set writes the block that is not in force, and then the sequence number that brings it into force. A thread that reads
 // meanwhile finds that the number has changed, and reads again. (It would have to stand still for exactly 256 changes not to.)
-func (p *Process) set(s Skew) error {
+func (p *Process) set(s Skew, at time.Duration) error {
+	if ahead, err := until(at); err != nil {
+		return err
+	} else if ahead > MaxLead {
+		return fmt.Errorf("begin %v from now: at most %v ahead allowed", ahead, MaxLead)
+	}
 	sequence, current, err := p.blocks()
 	if err != nil {
 		return err
 	}
 	for {
-		begin, slows, err := p.prepare(sequence+1, current, s)
+		begin, slows, err := p.prepare(sequence+1, current, s, at)
 		if err != nil {
 			return err
 		}
@@ -218,17 +236,24 @@ func (p *Process) set(s Skew) error {
 	}
 }
 
-// prepare writes a block that is not in force yet, and returns when it begins on the monotonic clock: now, or, if it slows that clock,
-// in a while.
-func (p *Process) prepare(sequence byte, current block, s Skew) (begin time.Duration, slows bool, err error) {
+// prepare writes a block that is not in force yet, and returns when all of it is: at the given instant or now, or, if it slows the
+// monotonic clock, in a while at least.
+func (p *Process) prepare(sequence byte, current block, s Skew, at time.Duration) (begin time.Duration, slows bool, err error) {
 	start, err := hostClocks()
 	if err != nil {
 		return 0, false, err
 	}
+	now := start[monotonic]
+	ahead := int64(at) - now
+	start[wall] += ahead
+	start[tai] += ahead
 	next := current.turn(start, s)
 	if slows = next.slows(); slows {
-		for i := range start {
-			start[i] += int64(switchLead)
+		ahead = max(ahead, int64(switchLead))
+	}
+	if ahead > 0 {
+		for _, i := range []int{monotonic, raw, boot} {
+			start[i] += ahead
 		}
 		next = current.turn(start, s)
 	}
@@ -236,7 +261,7 @@ func (p *Process) prepare(sequence byte, current block, s Skew) (begin time.Dura
 	if err != nil {
 		return 0, false, err
 	}
-	return time.Duration(start[monotonic]), slows, poke(p.mem, p.blockAt(sequence), words)
+	return time.Duration(now + max(ahead, 0)), slows, poke(p.mem, p.blockAt(sequence), words)
 }
 
 // until is how far an instant of the monotonic clock is ahead.
@@ -312,7 +337,11 @@ func (p *Process) restore(img *image) error {
 	if p.shim.base == 0 {
 		return nil
 	}
-	if err := p.set(Skew{}); err != nil {
+	now, err := Now()
+	if err != nil {
+		return err
+	}
+	if err := p.set(Skew{}, now); err != nil {
 		return err
 	}
 	_, current, err := p.blocks()

@@ -69,6 +69,12 @@ func (p *Process) compare(s *stopped, timeline int) (off, within time.Duration, 
 	return off, within, nil
 }
 
+// Now is the host's monotonic clock.
+func Now() (time.Duration, error) {
+	now, err := hostClock(monotonic)
+	return time.Duration(now), err
+}
+
 // hostClock asks the kernel, not the vDSO, for the true time of a timeline in ns.
 func hostClock(timeline int) (int64, error) {
 	var t unix.Timespec

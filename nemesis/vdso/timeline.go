@@ -66,8 +66,7 @@ func scale(a, b int64) int64 {
 func (b block) turn(start [timelines]int64, s Skew) block {
 	var next block
 	for i, t := range b {
-		since := start[i] - t.Start
-		before := line{t.After.at(since), t.After.Excess}
+		before := t.lineAt(start[i])
 		next[i] = timeline{Start: start[i], Before: before}
 		if i == wall || i == tai {
 			next[i].After = line{int64(s.Wall.Offset), s.Wall.excess()}
@@ -79,6 +78,15 @@ func (b block) turn(start [timelines]int64, s Skew) block {
 		}
 	}
 	return next
+}
+
+// lineAt is the steady skew that is in force when the true clock shows x ns, its strobe left aside, as a line from x on.
+func (t timeline) lineAt(x int64) line {
+	since := x - t.Start
+	if since < 0 {
+		return line{t.Before.at(since), t.Before.Excess}
+	}
+	return line{t.After.at(since), t.After.Excess}
 }
 
 // slows says whether any monotonic timeline goes slower after next's start than before it. A thread that

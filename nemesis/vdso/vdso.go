@@ -33,6 +33,9 @@ const (
 	MinHalfPeriod = time.Millisecond
 )
 
+// MaxLead is how far ahead SetAt may be told to begin.
+const MaxLead = time.Second
+
 var (
 	// ErrUnsupported is of a machine or process whose clocks cannot be skewed. Its text says what is missing.
 	ErrUnsupported = errors.New("clocks can be skewed only in 64-bit processes on linux/amd64; elsewhere leave the clock faults out of the plan")
@@ -70,6 +73,21 @@ type Reading struct {
 	Wall      time.Duration // the process's wall clock minus the host's
 	Monotonic time.Duration // the process's monotonic clock minus the host's
 	Error     time.Duration // each of the two is at most this far from the truth
+}
+
+// View is what the shim in a process makes of its clocks at one instant, without asking the process.
+type View struct {
+	At        time.Duration // the instant, on the host's monotonic clock
+	Changed   time.Duration // when they were last skewed otherwise, on the same clock; 0 if never
+	Wall      Course
+	Monotonic Course
+}
+
+// Course is how a clock goes against the host's.
+type Course struct {
+	Offset time.Duration // the process's clock minus the host's; under a strobe the middle of its jumps
+	Rate   float64       // seconds that pass in one true second
+	Swing  time.Duration // how far a strobe throws it to either side; 0 without one
 }
 
 // Validate says which field is out of its range, and what is allowed.

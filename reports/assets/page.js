@@ -198,6 +198,7 @@ timeline.span.watchers.push(fillTable);
 byId("table").addEventListener("toggle", fillTable);
 choose({ violation: data.violations.length > 0 ? "0" : "" });
 startPlots();
+startClocks();
 startTheme();
 startPrinting();
 for (const button of document.querySelectorAll(".commands .copy")) button.onclick = () => copy(button.previousElementSibling.textContent, button);
