@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +21,7 @@ import (
 
 func (a *app) simCommand() *cobra.Command {
 	var o testOptions
-	var store string
+	var store, schedule string
 	c := &cobra.Command{
 		Use: "sim", Short: "Make a run in a simulated world: the same seed gives the same bytes",
 		Long: `Makes a run as 'rift run' does, with the same workloads, faults and checkers, in a simulated world: the nodes' own program, compiled for
@@ -36,6 +37,10 @@ The faults that can be simulated: ` + strings.Join(sim.Kinds(), ", ") + `.`,
 			if err != nil {
 				return err
 			}
+			if !slices.Contains(sim.Schedules, schedule) {
+				return usagef("--schedule: %q given, one of %s allowed", schedule, strings.Join(sim.Schedules, ", "))
+			}
+			chosen.test.Schedule = schedule
 			program, err := loadProgram(c.Context(), o.bin)
 			if err != nil {
 				return err
@@ -51,6 +56,7 @@ The faults that can be simulated: ` + strings.Join(sim.Kinds(), ", ") + `.`,
 	}
 	o.flags(c)
 	f := c.Flags()
+	f.StringVar(&schedule, "schedule", sim.Schedules[0], "in which order goroutines run that could: seeded (as the seed draws) or fifo")
 	f.StringVar(&store, "store", "store", "folder in which runs are kept")
 	for name, value := range map[string]string{"time": "20s", "rate": "70", "concurrency": "1n", "bin": ""} {
 		f.Lookup(name).DefValue = value
@@ -100,7 +106,11 @@ func (a *app) simulate(ctx context.Context, c choice, program *sim.Program, stor
 func simCommandLine(t history.Test) string {
 	line := commandLine(t, "", "")
 	line = strings.Replace(line, "rift run", "rift sim", 1)
-	return strings.Replace(line, " --cluster "+history.Simulated, "", 1)
+	line = strings.Replace(line, " --cluster "+history.Simulated, "", 1)
+	if t.Schedule != "" && t.Schedule != sim.Schedules[0] {
+		line += " --schedule " + t.Schedule
+	}
+	return line
 }
 
 // loadProgram finds and compiles the nodes' program.
