@@ -37,7 +37,7 @@ type kill struct {
 // waits.
 const (
 	mostCalls = 12
-	callTime  = 50 * time.Millisecond
+	callTime  = 200 * time.Millisecond
 )
 
 func (k *kill) inject(l *lane, p history.PlannedFault, r *rand.Rand) (history.Evidence, error) {
