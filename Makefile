@@ -23,8 +23,11 @@ BENCH_TIME   ?= 3x
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-build: ## build rift, node and clusterctl into bin/
+build: ## build rift, node (also for the simulation) and clusterctl into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./cmd/...
+	@overlay=$$($(RIFT) overlay $$($(GO) env GOROOT) $(BIN)/overlay) && flag=-overlay=$$overlay || \
+	  echo "make: node.wasm is built without seeded scheduling: its goroutines run in the order fifo only" >&2; \
+	  set -x; GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath $$flag -o $(BIN)/node.wasm ./cmd/node
 
 systems: $(SYSTEMS:%-server=$(BIN)/systems/%) ## get etcd and redis from Debian, unpacked into bin/systems/ and not installed
 

@@ -196,7 +196,7 @@ func (c *Cluster) Leader(ctx context.Context) (string, error) {
 func (c *Cluster) leader(ctx context.Context) (history.View, error) {
 	const between = 50 * time.Millisecond
 	for {
-		if v, ok := leaderOf(c.Views(ctx)); ok {
+		if v, ok := LeaderOf(c.Views(ctx)); ok {
 			return v, nil
 		}
 		if !pause(ctx, between) {
@@ -205,7 +205,8 @@ func (c *Cluster) leader(ctx context.Context) (history.View, error) {
 	}
 }
 
-func leaderOf(views []history.View) (history.View, bool) {
+// LeaderOf is the view of the node that says it leads, of several the one with the highest term; false if none does.
+func LeaderOf(views []history.View) (history.View, bool) {
 	var best history.View
 	for _, v := range views {
 		if v.State == StateLeader && (best.Node == "" || v.Term > best.Term) {

@@ -25,7 +25,7 @@ func (clientFunc) Close() error { return nil }
 func driveInto(t *testing.T, ctx context.Context, d *driver, g gen.Generator, workers int) history.History {
 	t.Helper()
 	dir := t.TempDir()
-	rec, err := newRecorder(dir)
+	rec, err := NewRecorder(dir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func TestTimesOfTheGeneratorAreKept(t *testing.T) {
 func BenchmarkDriver(b *testing.B) {
 	for _, workers := range []int{10, 100} {
 		b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {
-			rec, err := newRecorder(b.TempDir())
+			rec, err := NewRecorder(b.TempDir(), nil)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -208,7 +208,7 @@ func BenchmarkDriver(b *testing.B) {
 
 func TestAPhaseGoesOnWithWhatAnotherLeft(t *testing.T) {
 	d := newTestDriver(func(_ context.Context, op history.Op) (json.RawMessage, error) { return op.Value, nil })
-	rec, err := newRecorder(t.TempDir())
+	rec, err := NewRecorder(t.TempDir(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

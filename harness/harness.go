@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"net/netip"
 
 	"rift/harness/history"
@@ -61,6 +62,17 @@ type System interface {
 	Open(ctx context.Context, n Node, t history.Test) (Client, error)
 	// View asks a node what it believes.
 	View(ctx context.Context, n Node) (history.View, error)
+}
+
+// Simulated is a system whose nodes can run in a simulated world (package harness/sim): its program is there for WebAssembly, and its clients speak HTTP.
+type Simulated interface {
+	System
+	// Over is the same system with the requests of its clients carried by what a function gives for each node.
+	Over(transport func(n Node) http.RoundTripper) Simulated
+	// Missing says what keeps the nodes from being one cluster that serves; empty if nothing does. It asks each node once.
+	Missing(ctx context.Context, all []Node) string
+	// ClientPort is the TCP port on which nodes serve clients.
+	ClientPort() uint16
 }
 
 // Optioned is a system that can be told more than how many nodes it is to have. One that is not takes no options.

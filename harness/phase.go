@@ -9,7 +9,7 @@ import (
 
 // phaseClock knows which phase a run is in, and writes down those that have ended.
 type phaseClock struct {
-	record *recorder
+	record *Recorder
 
 	mu     sync.Mutex
 	name   string

@@ -15,9 +15,9 @@ import (
 // harness loses. What is lost is a suffix, which leaves a history that can be judged.
 const flushEvery = 20 * time.Millisecond
 
-// recorder owns the run's clock and writes everything that happens into the run's folder. It is safe for concurrent use.
-type recorder struct {
-	start    time.Time
+// Recorder writes everything that happens into the run's folder, by the run's clock. It is safe for concurrent use.
+type Recorder struct {
+	now      func() time.Duration
 	history  *appender
 	evidence *appender
 	views    *appender
@@ -32,8 +32,14 @@ type recorder struct {
 	stopped chan struct{}
 }
 
-func newRecorder(dir string) (*recorder, error) {
-	r := &recorder{start: time.Now(), stop: make(chan struct{}), stopped: make(chan struct{})}
+// NewRecorder makes the files of what is recorded, which must not be there yet, in a run's folder. The clock tells the time since the run's start; nil is a
+// clock that starts now.
+func NewRecorder(dir string, now func() time.Duration) (*Recorder, error) {
+	if now == nil {
+		start := time.Now()
+		now = func() time.Duration { return time.Since(start) }
+	}
+	r := &Recorder{now: now, stop: make(chan struct{}), stopped: make(chan struct{})}
 	for name, to := range map[string]**appender{
 		history.HistoryFile: &r.history, history.EvidenceFile: &r.evidence,
 		history.ViewsFile: &r.views, history.PhasesFile: &r.phases,
@@ -50,10 +56,10 @@ func newRecorder(dir string) (*recorder, error) {
 }
 
 // Now is the time since the run's start.
-func (r *recorder) Now() time.Duration { return time.Since(r.start) }
+func (r *Recorder) Now() time.Duration { return r.now() }
 
 // Append gives the event its index and its time, takes it down, and returns it.
-func (r *recorder) Append(op history.Op) history.Op {
+func (r *Recorder) Append(op history.Op) history.Op {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	op.Index, op.Time = r.index, r.Now()
@@ -64,22 +70,22 @@ func (r *recorder) Append(op history.Op) history.Op {
 }
 
 // Event takes down an event of a nemesis lane.
-func (r *recorder) Event(op history.Op) { r.Append(op) }
+func (r *Recorder) Event(op history.Op) { r.Append(op) }
 
 // Evidence takes down what a fault measured.
-func (r *recorder) Evidence(e history.Evidence) { r.evidence.record(e) }
+func (r *Recorder) Evidence(e history.Evidence) { r.evidence.record(e) }
 
 // View takes down what a node believes.
-func (r *recorder) View(v history.View) { r.views.record(v) }
+func (r *Recorder) View(v history.View) { r.views.record(v) }
 
 // Phase takes down a phase that has ended.
-func (r *recorder) Phase(p history.Phase) { r.phases.record(p) }
+func (r *Recorder) Phase(p history.Phase) { r.phases.record(p) }
 
 // Clock takes down how a node's clocks stand.
-func (r *recorder) Clock(s history.ClockSample) { r.clocks.record(s) }
+func (r *Recorder) Clock(s history.ClockSample) { r.clocks.record(s) }
 
 // Err is the first error of writing.
-func (r *recorder) Err() error {
+func (r *Recorder) Err() error {
 	for _, a := range r.files() {
 		if err := a.err(); err != nil {
 			return err
@@ -88,11 +94,11 @@ func (r *recorder) Err() error {
 	return nil
 }
 
-func (r *recorder) files() []*appender {
+func (r *Recorder) files() []*appender {
 	return []*appender{r.history, r.evidence, r.views, r.phases, r.clocks}
 }
 
-func (r *recorder) flush() {
+func (r *Recorder) flush() {
 	defer close(r.stopped)
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
@@ -109,7 +115,7 @@ func (r *recorder) flush() {
 }
 
 // Close writes what is left and closes the files.
-func (r *recorder) Close() error {
+func (r *Recorder) Close() error {
 	close(r.stop)
 	<-r.stopped
 	for _, a := range r.files() {

@@ -53,7 +53,7 @@ type Status struct {
 // run is a run that goes on.
 type run struct {
 	Spec
-	record  *recorder
+	record  *Recorder
 	cluster *Cluster
 	driver  *driver
 	faults  *nemesis.Runner
@@ -73,7 +73,7 @@ var ErrInterrupted = errors.New("the run was interrupted")
 // the context ends early, what was recorded until then stays, and the error is ErrInterrupted. Any other error says why the run
 // could not be made.
 func Run(ctx context.Context, s Spec) (err error) {
-	record, err := newRecorder(s.Dir)
+	record, err := NewRecorder(s.Dir, nil)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func Run(ctx context.Context, s Spec) (err error) {
 	return r.interrupted(ctx, r.phases(ctx))
 }
 
-func newRun(s Spec, record *recorder) *run {
+func newRun(s Spec, record *Recorder) *run {
 	c := &Cluster{hosts: s.Hosts, system: s.System, test: s.Test, tag: s.Tag, log: s.Log}
 	if s.Test.KeepQuorum {
 		c.keepQuorum()
@@ -273,7 +273,7 @@ func (r *run) lastViews(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
 	views := r.cluster.Views(ctx)
-	for !level(views) && pause(ctx, between) {
+	for !Level(views) && pause(ctx, between) {
 		views = r.cluster.Views(ctx)
 	}
 	for _, v := range views {
@@ -282,8 +282,8 @@ func (r *run) lastViews(ctx context.Context) {
 	}
 }
 
-// level says whether all nodes that count answer, and are at the same revision.
-func level(views []history.View) bool {
+// Level says whether all nodes that count answer, and are at the same revision.
+func Level(views []history.View) bool {
 	counted := slices.DeleteFunc(slices.Clone(views), func(v history.View) bool { return !v.Counts() })
 	return !slices.ContainsFunc(counted, func(v history.View) bool {
 		return v.State == history.Unreachable || v.Revision != counted[0].Revision

@@ -17,7 +17,7 @@ const (
 // watcher keeps asking the nodes what they believe, for the report and for the progress line.
 type watcher struct {
 	cluster *Cluster
-	record  *recorder
+	record  *Recorder
 	leader  atomic.Value // string
 }
 
@@ -32,7 +32,7 @@ func (w *watcher) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		leader, _ := leaderOf(views)
+		leader, _ := LeaderOf(views)
 		w.leader.Store(leader.Node)
 		for _, v := range views {
 			v.Time = w.record.Now()

@@ -35,7 +35,15 @@ type referenceClient struct {
 
 // Open gives a client; the connection is made by the first call.
 func (s Reference) Open(_ context.Context, n harness.Node, t history.Test) (harness.Client, error) {
-	return newReferenceClient(n, t), nil
+	return s.client(n, t), nil
+}
+
+func (s Reference) client(n harness.Node, t history.Test) *referenceClient {
+	c := newReferenceClient(n, t)
+	if s.Transport != nil {
+		c.http.Transport = s.Transport(n)
+	}
+	return c
 }
 
 func newReferenceClient(n harness.Node, t history.Test) *referenceClient {
@@ -192,7 +200,7 @@ func (c *referenceClient) do(ctx context.Context, method, path string, query url
 
 // View asks a node what it believes.
 func (s Reference) View(ctx context.Context, n harness.Node) (history.View, error) {
-	c := newReferenceClient(n, history.Test{})
+	c := s.client(n, history.Test{})
 	defer c.Close()
 	body, err := c.do(ctx, http.MethodGet, "/v1/status", nil, nil)
 	if err != nil {

@@ -60,7 +60,7 @@ func (s Reference) Joined(ctx context.Context, n harness.Node, identity string) 
 }
 
 func (s Reference) membersAt(ctx context.Context, n harness.Node, query url.Values) ([]nemesis.Member, error) {
-	c := newReferenceClient(n, history.Test{})
+	c := s.client(n, history.Test{})
 	defer c.Close()
 	body, err := c.do(ctx, http.MethodGet, "/v1/members", query, nil)
 	if err != nil {
@@ -116,7 +116,7 @@ func (s Reference) tell(ctx context.Context, n harness.Node, method, path string
 		query = url.Values{}
 	}
 	query.Set("forward", "false")
-	c := newReferenceClient(n, history.Test{})
+	c := s.client(n, history.Test{})
 	defer c.Close()
 	_, err := c.do(ctx, method, path, query, nil)
 	return err

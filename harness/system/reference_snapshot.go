@@ -10,7 +10,7 @@ import (
 
 // Snapshot asks a node to write a snapshot.
 func (s Reference) Snapshot(ctx context.Context, n harness.Node) error {
-	c := newReferenceClient(n, history.Test{})
+	c := s.client(n, history.Test{})
 	defer c.Close()
 	_, err := c.do(ctx, http.MethodPost, "/v1/snapshot", nil, nil)
 	return err
