@@ -145,6 +145,10 @@ func (n *Node) assemble(host Host, listener net.Listener) (err error) {
 		return err
 	}
 	n.machine = newMachine()
+	if n.config.Trace {
+		n.machine.trace = &tracer{n.logger}
+	}
+	n.machine.trace.started(existing)
 	n.machine.onCluster = func(id string) {
 		if err := n.identity.learn(id); err != nil {
 			n.fail(err)
@@ -153,7 +157,7 @@ func (n *Node) assemble(host Host, listener net.Listener) (err error) {
 	if err := n.plantBugs(); err != nil {
 		return err
 	}
-	stable := raft.StableStore(&voteStore{StableStore: n.storage.Stable})
+	stable := raft.StableStore(&voteStore{StableStore: n.storage.Stable, trace: n.machine.trace})
 	if n.seams.stable != nil {
 		stable = n.seams.stable(stable)
 	}
@@ -185,6 +189,7 @@ func (n *Node) assemble(host Host, listener net.Listener) (err error) {
 	if err != nil {
 		return fmt.Errorf("start raft on the data directory: %w", err)
 	}
+	n.machine.trace.follow(n.raft)
 	return nil
 }
 

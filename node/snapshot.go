@@ -26,16 +26,21 @@ type keyed struct {
 }
 
 // A snapshot is an immutable state on its way to disk (raft.FSMSnapshot).
-type snapshot struct{ *state }
+type snapshot struct {
+	*state
+	trace *tracer
+}
 
 // Persist streams the state: magic, index, revision, cluster id, members, then the number of keys and
 // each key with its value and revision, in the order of the keys. All numbers are unsigned varints, all
 // strings are prefixed with their length. Raft's snapshot store adds a checksum.
 func (s snapshot) Persist(sink raft.SnapshotSink) error {
+	s.trace.snapshot("snapshot", s.state)
 	w := bufio.NewWriterSize(sink, 64<<10)
 	if err := s.write(w); err != nil {
 		return errors.Join(fmt.Errorf("write snapshot: %w", err), sink.Cancel())
 	}
+	defer s.trace.snapshot("snapshot-end", s.state)
 	return sink.Close()
 }
 

@@ -37,6 +37,7 @@ Flags:
   -trailing-logs N        log entries to keep after a snapshot, for followers that lag (default %[6]d)
   -log-format FORMAT      text or json (default text)
   -log-level LEVEL        debug, info, warn or error (default info)
+  -trace                  write every change of role, term, vote and state to the log (msg=trace)
   -bug NAME[,NAME...]     break a promise on purpose:
 %[7]s  -version               print the version and exit
 
@@ -78,6 +79,7 @@ func parse(args []string) (commandLine, error) {
 	f.Uint64Var(&c.config.TrailingLogs, "trailing-logs", c.config.TrailingLogs, "")
 	f.StringVar(&c.format, "log-format", "text", "")
 	f.TextVar(&c.level, "log-level", slog.LevelInfo, "")
+	f.BoolVar(&c.config.Trace, "trace", false, "")
 	f.BoolVar(&c.version, "version", false, "")
 	f.Func("join", "", list(&c.config.Join))
 	f.Func("bug", "", list(&c.config.Bugs))
