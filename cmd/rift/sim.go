@@ -18,9 +18,6 @@ import (
 	"rift/nemesis"
 )
 
-// simulated is the kind of cluster of a simulated run, as it stands in test.json.
-const simulated = "sim"
-
 func (a *app) simCommand() *cobra.Command {
 	var o testOptions
 	var store string
@@ -74,7 +71,7 @@ func (a *app) simulate(ctx context.Context, c choice, program *sim.Program, stor
 		return outcome{}, err
 	}
 	fmt.Fprintf(a.out, "seed %d\n", c.test.Seed)
-	c.test.Started, c.test.Cluster = time.Now(), simulated
+	c.test.Started, c.test.Cluster = time.Now(), history.Simulated
 	c.test.Command = simCommandLine(c.test)
 	dir, err := history.Create(store, c.test)
 	if err != nil {
@@ -103,7 +100,7 @@ func (a *app) simulate(ctx context.Context, c choice, program *sim.Program, stor
 func simCommandLine(t history.Test) string {
 	line := commandLine(t, "", "")
 	line = strings.Replace(line, "rift run", "rift sim", 1)
-	return strings.Replace(line, " --cluster "+simulated, "", 1)
+	return strings.Replace(line, " --cluster "+history.Simulated, "", 1)
 }
 
 // loadProgram finds and compiles the nodes' program.

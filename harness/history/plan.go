@@ -25,6 +25,9 @@ func (d *Duration) UnmarshalText(b []byte) error {
 // String is the duration as time.Duration prints it.
 func (d Duration) String() string { return time.Duration(d).String() }
 
+// Simulated is the Cluster of a test whose run is a simulation.
+const Simulated = "sim"
+
 // Test is what was asked for: everything that the plan is a function of, and what is needed to ask
 // for it again. It stands in test.json, with Started and the versions added by the run.
 type Test struct {
