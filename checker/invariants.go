@@ -28,6 +28,9 @@ const (
 	stateForward = "state-never-back"
 )
 
+// CountChecked begins the names of the counts of how often each assertion was checked.
+const CountChecked = "checked-"
+
 // assertions are all of them, the severest first.
 var assertions = []promise{
 	{entriesSame, "What was committed at a place of the log stays there: every node applies the same entry at the same index (state machine safety)."},
@@ -61,7 +64,7 @@ func (i Invariants) Check(_ context.Context, _ history.History) Result {
 	never, checked := []string{}, 0
 	for _, p := range assertions {
 		n := s.checked[p.kind]
-		r.Counts["checked-"+p.kind] = n
+		r.Counts[CountChecked+p.kind] = n
 		r.Table.Rows = append(r.Table.Rows, []string{p.kind, thousands(n), thousands(s.broken.count[p.kind])})
 		checked += n
 		if n == 0 {

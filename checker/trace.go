@@ -17,7 +17,7 @@ import (
 type Transition struct {
 	Node      string
 	At        time.Time // by the node's wall clock
-	Event     string    // start, term, vote, role, apply, restore, snapshot, snapshot-end, transfer
+	Event     string    // start, term, vote, role, apply, restore, snapshot, snapshot-end, transfer, torn
 	Existing  bool      // start: the node has data of an earlier life
 	Term      uint64    // term, vote, role
 	Candidate string    // vote
@@ -85,7 +85,7 @@ func ParseTransition(line string) (t Transition, err error) {
 	return t, nil
 }
 
-var traceEvents = []string{"start", "term", "vote", "role", "apply", "restore", "snapshot", "snapshot-end", "transfer"}
+var traceEvents = []string{"start", "term", "vote", "role", "apply", "restore", "snapshot", "snapshot-end", "transfer", "torn"}
 
 // set takes one attribute; those that nobody asks for are passed over.
 func (t *Transition) set(name, value string) (err error) {

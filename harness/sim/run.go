@@ -32,6 +32,8 @@ type Spec struct {
 	System  harness.Simulated
 	Program *Program
 	Dir     string // the run's folder, made by history.Create
+	// Broken looks at the history so far, every two virtual seconds of the main phase, and says whether it breaks a promise already: then the run ends. It may be nil.
+	Broken func(h history.History) bool
 }
 
 // run is a simulated run that goes on.
@@ -63,7 +65,7 @@ func Run(ctx context.Context, s Spec) (err error) {
 	}
 	defer c.down()
 	r := &run{Spec: s, world: w, cluster: c, record: record, driver: &driver{world: w, record: record, open: c.client, known: make(map[string]bool)}}
-	if err := r.phases(); err != nil {
+	if err := r.phases(); err != nil && !errors.Is(err, errBroken) {
 		if ctx.Err() != nil {
 			return harness.ErrInterrupted
 		}
@@ -129,6 +131,7 @@ func (r *run) phase(name string, do func() (note string, err error)) error {
 // mainPhase drives clients and faults side by side, and returns when both have ended and every fault is healed.
 func (r *run) mainPhase() (string, error) {
 	length := time.Duration(r.Test.Time)
+	defer r.lookEarly()()
 	faults := r.cluster.startFaults(r.Plan.Faults, r.record)
 	if err := r.driver.drive(gen.Until(length, r.Main), r.Test.Concurrency, length); err != nil {
 		return "", err

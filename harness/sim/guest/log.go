@@ -22,6 +22,7 @@ import (
 type Log struct {
 	file        *os.File
 	size        int64 // of the file
+	cut         int64 // bytes that were cut off when it was opened
 	first, last uint64
 	entries     map[uint64]*raft.Log
 	values      map[string][]byte
@@ -53,6 +54,9 @@ func OpenLog(dir string) (*Log, error) {
 	return l, nil
 }
 
+// Cut is how many bytes of damaged records were cut off when the log was opened.
+func (l *Log) Cut() int64 { return l.cut }
+
 // read takes in all records that are whole, and cuts off what follows.
 func (l *Log) read() error {
 	in := bufio.NewReader(l.file)
@@ -70,6 +74,11 @@ func (l *Log) read() error {
 		}
 		l.size += int64(len(header) + len(body))
 	}
+	found, err := l.file.Stat()
+	if err != nil {
+		return err
+	}
+	l.cut = found.Size() - l.size
 	if err := l.file.Truncate(l.size); err != nil {
 		return err
 	}
