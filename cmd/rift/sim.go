@@ -76,6 +76,7 @@ The faults that can be simulated: ` + strings.Join(sim.Kinds(), ", ") + `.`,
 		f.Lookup(name).Changed = false
 	}
 	f.Lookup("bin").Usage = "program for WebAssembly to run as a node, in place of node.wasm"
+	c.AddCommand(a.simBugsCommand())
 	return c
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -101,67 +102,68 @@ func (a *app) search(ctx context.Context, o simOptions) error {
 // eachSeed has workers make the runs of seeds, and hands on each result as it comes, until no seed is left, or it is not to go on; what is under way then is
 // waited for and handed on too. A worker that broke down or hung is replaced.
 func eachSeed(ctx context.Context, args []string, o searchOptions, seeds seedRange, take func(seedResult) (goOn bool)) error {
-	queue, results := make(chan int64), make(chan seedResult)
-	enough := make(chan struct{})
-	failed := make(chan error, o.jobs)
-	go func() {
-		defer close(queue)
-		for seed := seeds.first; seed <= seeds.last; seed++ {
-			select {
-			case queue <- seed:
-			case <-enough:
-				return
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
+	q := &seedQueue{next: seeds.first, last: seeds.last, take: take}
+	failed := make([]error, o.jobs)
 	var working sync.WaitGroup
-	for range o.jobs {
-		working.Go(func() {
-			if err := workThrough(ctx, args, o.giveUp, queue, results); err != nil {
-				failed <- err
-			}
-		})
+	for i := range failed {
+		working.Go(func() { failed[i] = q.workThrough(ctx, args, o.giveUp) })
 	}
-	go func() {
-		working.Wait()
-		close(results)
-		close(failed)
-	}()
-	stopped := false
-	for r := range results {
-		if goOn := take(r); !goOn && !stopped {
-			stopped = true
-			close(enough)
-		}
-	}
-	if !stopped {
-		close(enough)
-	}
-	return <-failed
+	working.Wait()
+	return errors.Join(failed...)
 }
 
-// workThrough has one worker at a time make the runs of the seeds in a queue.
-func workThrough(ctx context.Context, args []string, giveUp time.Duration, queue <-chan int64, results chan<- seedResult) (err error) {
+// seedQueue gives seeds to several workers, and takes their results.
+type seedQueue struct {
+	mu         sync.Mutex
+	next, last int64
+	enough     bool
+	take       func(seedResult) (goOn bool)
+}
+
+func (q *seedQueue) pull() (seed int64, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.enough || q.next > q.last {
+		return 0, false
+	}
+	q.next++
+	return q.next - 1, true
+}
+
+func (q *seedQueue) put(r seedResult) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.take(r) {
+		q.enough = true
+	}
+}
+
+// workThrough has one worker at a time make the runs of seeds, until there are no more or the context ends.
+func (q *seedQueue) workThrough(ctx context.Context, args []string, giveUp time.Duration) (err error) {
 	var w *worker
-	for seed := range queue {
+	defer func() {
+		if w != nil {
+			w.close()
+		}
+	}()
+	for ctx.Err() == nil {
+		seed, ok := q.pull()
+		if !ok {
+			break
+		}
 		if w == nil {
 			if w, err = startWorker(ctx, args); err != nil {
 				return err
 			}
 		}
 		r, alive := w.ask(seed, giveUp)
-		if ctx.Err() != nil && !alive {
-			return nil // it ended because it was asked to
-		}
-		results <- r
 		if !alive {
 			w = nil
+			if ctx.Err() != nil { // it ended because it was asked to
+				break
+			}
 		}
-	}
-	if w != nil {
-		w.close()
+		q.put(r)
 	}
 	return nil
 }

@@ -145,6 +145,11 @@ func (a *app) trySeed(ctx context.Context, o simOptions, program *sim.Program, s
 		return r
 	}
 	o.test.seed = seed
+	subject, err := findSystem(o.test.system, o.test.bin)
+	if err != nil {
+		return unmade(err)
+	}
+	o.test.set = drawOptions(seed, subject, o.test.set)
 	chosen, err := o.test.lookUp()
 	if err != nil {
 		return unmade(err)
