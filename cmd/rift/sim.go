@@ -23,9 +23,10 @@ import (
 
 // simOptions are the flags of simulated runs.
 type simOptions struct {
-	test   testOptions
-	store  string
-	search searchOptions
+	test     testOptions
+	schedule string
+	store    string
+	search   searchOptions
 }
 
 func (a *app) simCommand() *cobra.Command {
@@ -53,6 +54,7 @@ The faults that can be simulated: ` + strings.Join(sim.Kinds(), ", ") + `.`,
 			case o.search.seeds != "":
 				return a.search(c.Context(), o)
 			}
+			chosen.test.Schedule = o.schedule
 			program, err := loadProgram(c.Context(), o.test.bin)
 			if err != nil {
 				return err
@@ -69,6 +71,7 @@ The faults that can be simulated: ` + strings.Join(sim.Kinds(), ", ") + `.`,
 	o.test.flags(c)
 	o.search.flags(c)
 	f := c.Flags()
+	f.StringVar(&o.schedule, "schedule", sim.Schedules[0], "in which order goroutines run that could: seeded (as the seed draws) or fifo")
 	f.StringVar(&o.store, "store", "store", "folder in which runs are kept")
 	for name, value := range map[string]string{"time": "20s", "rate": "70", "concurrency": "1n", "bin": ""} {
 		f.Lookup(name).DefValue = value
@@ -80,9 +83,12 @@ The faults that can be simulated: ` + strings.Join(sim.Kinds(), ", ") + `.`,
 	return c
 }
 
-// fill fills in what is not said: nodes tell their transitions, a search without faults has those that the seed draws, and faults are drawn of those that can be
+// fill checks and fills in what is not said: nodes tell their transitions, a search without faults has those that the seed draws, and faults are drawn of those that can be
 // simulated.
 func (o *simOptions) fill() error {
+	if !slices.Contains(sim.Schedules, o.schedule) {
+		return usagef("--schedule: %q given, one of %s allowed", o.schedule, strings.Join(sim.Schedules, ", "))
+	}
 	t := &o.test
 	chosen, err := findSystem(t.system, t.bin)
 	if err != nil {
@@ -156,7 +162,11 @@ func simulateIn(ctx context.Context, c choice, program *sim.Program, store strin
 func simCommandLine(t history.Test) string {
 	line := commandLine(t, "", "")
 	line = strings.Replace(line, "rift run", "rift sim", 1)
-	return strings.Replace(line, " --cluster "+history.Simulated, "", 1)
+	line = strings.Replace(line, " --cluster "+history.Simulated, "", 1)
+	if t.Schedule != "" && t.Schedule != sim.Schedules[0] {
+		line += " --schedule " + t.Schedule
+	}
+	return line
 }
 
 // loadProgram finds and compiles the nodes' program.

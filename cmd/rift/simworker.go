@@ -154,6 +154,7 @@ func (a *app) trySeed(ctx context.Context, o simOptions, program *sim.Program, s
 	if err != nil {
 		return unmade(err)
 	}
+	chosen.test.Schedule = o.schedule
 	made, err := simulateIn(ctx, chosen, program, o.store, brokenEarly(chosen))
 	r.Dir, r.Command = made.dir, made.test.Command
 	if r.Interrupted = errors.Is(err, harness.ErrInterrupted); err != nil && !r.Interrupted {

@@ -50,6 +50,7 @@ type Test struct {
 	Liveness     Duration          `json:"liveness,omitempty"`     // within which a majority left in peace must make progress after the main phase; 0: not asked
 	Bugs         []string          `json:"bugs,omitempty"`         // bugs switched on in the system
 	Options      map[string]string `json:"options,omitempty"`      // the workload's and the system's own
+	Schedule     string            `json:"schedule,omitempty"`     // of a simulation: in which order goroutines run that could: seeded or fifo
 	Seed         int64             `json:"seed"`
 	Command      string            `json:"command,omitempty"` // the command line that repeats the run
 	Replay       string            `json:"replay,omitempty"`  // the command line that puts in what ran, at the nodes that it hit
