@@ -111,16 +111,20 @@ func TestOptionsAreDrawnUnlessGiven(t *testing.T) {
 	}
 }
 
-// buildSimulation builds rift, and the node for the simulation, which it returns.
+// buildSimulation builds rift, and the node for the simulation beside it, once for all tests.
 func buildSimulation(t *testing.T) (rift, wasm string) {
 	t.Helper()
-	wasm = filepath.Join(t.TempDir(), "node.wasm")
+	rift = buildRift(t)
+	wasm = filepath.Join(filepath.Dir(rift), "node.wasm")
+	if _, err := os.Stat(wasm); err == nil {
+		return rift, wasm
+	}
 	build := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-o", wasm, "rift/cmd/node")
 	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	return buildRift(t), wasm
+	return rift, wasm
 }
 
 // searchArgs are the command line of a small search.

@@ -15,7 +15,7 @@ import (
 
 // tally is what a search has found so far.
 type tally struct {
-	began, last    time.Time
+	began          time.Time
 	wall           time.Duration
 	seeds          int
 	valid, unknown int
