@@ -26,6 +26,7 @@ const (
 	entriesKept  = "committed-entries-kept"
 	statesSame   = "same-state-at-same-index"
 	stateForward = "state-never-back"
+	stopsClean   = "clean-stop"
 )
 
 // CountChecked begins the names of the counts of how often each assertion was checked.
@@ -40,6 +41,7 @@ var assertions = []promise{
 	{oneVote, "A node votes for at most one candidate in a term, also across restarts."},
 	{termForward, "The term of a node never goes back, also across restarts, unless its disk was emptied."},
 	{stateForward, "As long as a node lives, each batch that it applies follows on the one before, and its revision never goes back."},
+	{stopsClean, "A node that is asked to shut down ends, and leaves no goroutine behind."},
 }
 
 // Assertions lists the names of all assertions.
@@ -58,6 +60,11 @@ func (i Invariants) Check(_ context.Context, _ history.History) Result {
 	}
 	if ended(i.Phases) {
 		s.end()
+	}
+	for _, p := range i.Phases {
+		if p.Name == history.ShutDownPhase && p.Note != "" {
+			s.assert(stopsClean, false, Transition{}, Transition{}, "Asked to shut down, %s.", p.Note)
+		}
 	}
 	r := Result{Checker: "invariants", Method: "assertions over the nodes' transitions", Counts: map[string]int{"transitions": len(i.Trace)}}
 	r.Table = &Table{Columns: []string{"assertion", "checked", "broken"}}
@@ -158,6 +165,8 @@ func (s *asserter) take(t Transition) {
 			n.votes[t.Term], before = t, t
 		}
 		s.assert(oneVote, before.Candidate == t.Candidate, before, t, "%s voted for %s and for %s in term %d.", t.Node, before.Candidate, t.Candidate, t.Term)
+	case "stop":
+		s.assert(stopsClean, t.Left == 0, t, t, "%s left %s behind when it had shut down.", t.Node, count(t.Left, "goroutine"))
 	case "role":
 		if t.Role == "Leader" {
 			s.leader(t)

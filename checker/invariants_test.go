@@ -31,6 +31,7 @@ time=2026-01-01T00:00:04.001Z level=INFO msg=trace node=n2 event=vote term=3 can
 time=2026-01-01T00:00:04.002Z level=INFO msg=trace node=n2 event=role role=Leader term=3
 time=2026-01-01T00:00:05.000Z level=INFO msg=trace node=n2 event=apply entries=2:2:bb,3:3:cc members=false index=3 revision=2 hash=h2
 time=2026-01-01T00:00:05.001Z level=INFO msg=trace node=n1 event=apply entries=3:3:cc members=false index=3 revision=2 hash=h2
+time=2026-01-01T00:00:06.000Z level=INFO msg=trace node=n1 event=stop left=0
 `
 
 // readTrace reads a trace from a text, by way of a file.
@@ -65,6 +66,7 @@ func TestInvariantsHold(t *testing.T) {
 // TestInvariantsBreak breaks each assertion by one more transition, or another one, and nothing else.
 func TestInvariantsBreak(t *testing.T) {
 	for _, c := range []struct{ name, replace, by string }{
+		{stopsClean, "left=0", "left=2"},
 		{oneLeader, "role=Leader term=3", "role=Leader term=2"},
 		{oneVote, "term=3 candidate=a2\ntime=2026-01-01T00:00:04.002Z", "term=3 candidate=a1\ntime=2026-01-01T00:00:04.002Z"},
 		{oneVote, "event=vote term=3 candidate=a2\ntime=2026-01-01T00:00:04.001Z", "event=vote term=2 candidate=a2\ntime=2026-01-01T00:00:04.001Z"},
@@ -89,6 +91,15 @@ func TestInvariantsBreak(t *testing.T) {
 		if a := r.Anomalies[0]; a.Kind != c.name || a.Rule == "" || a.Node == "" || len(a.Steps) != 2 {
 			t.Errorf("%s: %+v", c.name, a)
 		}
+	}
+}
+
+// TestNodesThatDoNotEndAreTold has nodes go on when they were asked to shut down.
+func TestNodesThatDoNotEndAreTold(t *testing.T) {
+	phases := append(finished[:1:1], history.Phase{Name: history.ShutDownPhase, Note: "[n2] did not end within 30s"})
+	r := Invariants{readTrace(t, sound), phases}.Check(context.Background(), nil)
+	if r.Verdict != Invalid || r.Counts[stopsClean] != 1 || !strings.Contains(r.Summary, "n2") {
+		t.Errorf("%s: %s", r.Verdict, r.Summary)
 	}
 }
 

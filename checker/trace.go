@@ -17,7 +17,7 @@ import (
 type Transition struct {
 	Node      string
 	At        time.Time // by the node's wall clock
-	Event     string    // start, term, vote, role, apply, restore, snapshot, snapshot-end, transfer, torn
+	Event     string    // start, term, vote, role, apply, restore, snapshot, snapshot-end, transfer, torn, stop
 	Existing  bool      // start: the node has data of an earlier life
 	Term      uint64    // term, vote, role
 	Candidate string    // vote
@@ -27,6 +27,7 @@ type Transition struct {
 	Index     uint64    // apply, restore, snapshot, snapshot-end: the last log entry in the state
 	Revision  uint64    // of the state
 	Hash      string    // of the state
+	Left      int       // stop: goroutines that have not ended
 }
 
 // Entry is a log entry that was applied.
@@ -85,7 +86,7 @@ func ParseTransition(line string) (t Transition, err error) {
 	return t, nil
 }
 
-var traceEvents = []string{"start", "term", "vote", "role", "apply", "restore", "snapshot", "snapshot-end", "transfer", "torn"}
+var traceEvents = []string{"start", "term", "vote", "role", "apply", "restore", "snapshot", "snapshot-end", "transfer", "torn", "stop"}
 
 // set takes one attribute; those that nobody asks for are passed over.
 func (t *Transition) set(name, value string) (err error) {
@@ -114,6 +115,8 @@ func (t *Transition) set(name, value string) (err error) {
 		t.Revision, err = strconv.ParseUint(value, 10, 64)
 	case "hash":
 		t.Hash = value
+	case "left":
+		t.Left, err = strconv.Atoi(value)
 	}
 	return err
 }

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"rift/node"
 )
@@ -129,6 +131,7 @@ func run(ctx context.Context, host node.Host, args []string, stdout, stderr io.W
 		fmt.Fprintln(stdout, "node", c.config.Version)
 		return 0
 	}
+	before := runtime.NumGoroutine()
 	options := &slog.HandlerOptions{Level: c.level}
 	logger := slog.New(slog.NewTextHandler(stderr, options))
 	if c.format == "json" {
@@ -149,7 +152,20 @@ func run(ctx context.Context, host node.Host, args []string, stdout, stderr io.W
 	if err := n.Shutdown(); err != nil {
 		logger.Warn("did not stop cleanly", "error", err)
 	}
+	if c.config.Trace {
+		logger.Info("trace", "node", c.config.ID, "event", "stop", "left", left(before))
+	}
 	return code
+}
+
+// left is how many goroutines there are still that there were not before the node was started. Those that are ending get a moment for that.
+func left(before int) int {
+	every := time.NewTicker(10 * time.Millisecond)
+	defer every.Stop()
+	for until := time.Now().Add(2 * time.Second); runtime.NumGoroutine() > before && time.Now().Before(until); {
+		<-every.C
+	}
+	return max(0, runtime.NumGoroutine()-before)
 }
 
 func help() string {

@@ -123,7 +123,31 @@ func (r *run) phases() error {
 		return err
 	}
 	stop()
-	return r.lastViews()
+	if err := r.lastViews(); err != nil {
+		return err
+	}
+	return r.phase(history.ShutDownPhase, r.shutDown)
+}
+
+// shutDown asks every node to shut down, as SIGTERM does, and waits until all have: what they leave undone then would be seen nowhere else.
+func (r *run) shutDown() (string, error) {
+	const most = 30 * time.Second
+	over := false
+	r.world.after(most, func() { over = true })
+	for _, n := range r.cluster.nodes {
+		if p := r.cluster.machines[n.Name].process; p != nil {
+			p.deliver(terminate)
+		}
+	}
+	var running []string
+	err := r.world.until(func() bool {
+		running = slices.DeleteFunc(r.cluster.names(), func(node string) bool { return r.cluster.machines[node].process == nil })
+		return over || len(running) == 0
+	})
+	if err != nil || len(running) == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("%v did not end within %s", running, most), nil
 }
 
 // phase carries out a phase, and writes down when it was and how it ended.
