@@ -120,7 +120,7 @@ func (c Convergence) behind() string {
 	last, asked := make(map[string]history.View), make(map[string]bool)
 	newest := uint64(0)
 	for _, v := range c.Views {
-		asked[v.Node] = v.State != history.NoMember
+		asked[v.Node] = v.Counts()
 		if v.Time >= final.Start && v.State != history.Unreachable {
 			last[v.Node] = v
 			newest = max(newest, v.Revision)

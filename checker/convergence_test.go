@@ -2,6 +2,7 @@ package checker
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +40,7 @@ func TestConvergence(t *testing.T) {
 		{"behind", append([]history.View{viewAt(21, "n4", 8, "b")}, end...), "", Unknown, "n4 was at revision 8 when it was last asked, at 21.000 s, where others were at 9"},
 		{"silent", append([]history.View{viewAt(5, "n4", 8, "b")}, end...), "", Unknown, "n4 did not tell"},
 		{"unreachable", append([]history.View{{Time: 21 * time.Second, Node: "n4", State: history.Unreachable}}, end...), "", Unknown, "n4 did not tell"},
+		{"retired", append([]history.View{viewAt(5, "n4", 8, "b")}, append(slices.Clone(end), history.View{Time: 22 * time.Second, Node: "n4", State: history.Retired})...), "", Valid, "at the end"},
 		{"lists", nil, same, Valid, "All nodes answered the same to 1 list at the end"},
 		{
 			"lists differ", end, "0 10 n1 - add 3 ok\n25000 26000 n1 - list ok [1,2,3]\n25000 26000 n2 - list ok [2,1]", Invalid,

@@ -29,6 +29,7 @@ func TestPromiseScenarios(t *testing.T) {
 		"total-queue": func(name string) Checker {
 			return TotalQueue{FIFO: true, AtLeastOnce: strings.Contains(name, "at-least-once")}
 		},
+		"ttl":        func(string) Checker { return TTL{Bound: 5 * time.Second} },
 		"unique-ids": func(string) Checker { return UniqueIDs{} },
 	} {
 		t.Run(dir, func(t *testing.T) { runScenarios(t, dir, checkerOf) })

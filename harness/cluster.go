@@ -220,7 +220,7 @@ func LeaderOf(views []history.View) (history.View, bool) {
 const StateLeader = "leader"
 
 // Views asks every node what it believes, all at once; a node that does not answer in time is unreachable, and a spare that is no
-// member is not asked. Whom the system knows under another identity than its node's name is told by that name.
+// member and a node that stays down are not asked. Whom the system knows under another identity than its node's name is told by that name.
 func (c *Cluster) Views(ctx context.Context) []history.View {
 	ctx, cancel := context.WithTimeout(ctx, viewTimeout)
 	defer cancel()
@@ -230,6 +230,10 @@ func (c *Cluster) Views(ctx context.Context) []history.View {
 	for i, n := range all {
 		if i >= len(c.nodes) && !c.isEnlisted(n.Name) {
 			views[i] = history.View{Node: n.Name, State: history.NoMember}
+			continue
+		}
+		if c.board.Kept(n.Name) != "" {
+			views[i] = history.View{Node: n.Name, State: history.Retired}
 			continue
 		}
 		wg.Go(func() {

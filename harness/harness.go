@@ -101,12 +101,15 @@ type Snapshotter interface {
 }
 
 // Abilities are what a system can beyond what every system can, for faults that need it. A system that has some implements
-// Abilities() []string.
-func Abilities(s System) []string {
+// Abilities() []string, or an interface that says so by itself.
+func Abilities(s System) (abilities []string) {
 	if able, ok := s.(interface{ Abilities() []string }); ok {
-		return able.Abilities()
+		abilities = able.Abilities()
 	}
-	return nil
+	if _, ok := s.(Snapshotter); ok {
+		abilities = append(abilities, nemesis.AbilitySnapshot)
+	}
+	return abilities
 }
 
 // Bug is a bug that can be switched on in a system, and the test that is expected to find it.

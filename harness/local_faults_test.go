@@ -147,7 +147,7 @@ func checkFaultsBite(t *testing.T, hosts Hosts, tag, program string) {
 		{Kind: "crash-loop", Target: nemesis.One, Args: map[string]string{"up": "200ms"}},
 		{Kind: "pause", Target: nemesis.Majority},
 		{Kind: "freeze", Target: nemesis.Majority},
-		{Kind: "cpu", Target: nemesis.Leader, Args: map[string]string{"share": "0.05"}},
+		{Kind: "cpu", Target: nemesis.Leader, Args: map[string]string{"share": "0.02"}},
 		{Kind: "memory", Target: nemesis.Leader, Args: map[string]string{"headroom": "32"}},
 		{Kind: "files", Target: nemesis.Leader, Args: map[string]string{"spare": "0"}},
 		{Kind: "partition", Target: nemesis.Ring},

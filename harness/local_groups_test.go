@@ -76,6 +76,9 @@ func TestLocalNodesAreInGroupsOfTheirOwn(t *testing.T) {
 func TestSweepThawsWhatADeadHarnessLeftFrozen(t *testing.T) {
 	tag := newLocalTag(t)
 	node := crash(t, tag, t.TempDir(), freezing+"=yes")
+	if _, err := sweepDisks(tag); err != nil {
+		t.Error(err)
+	}
 	removed, err := SweepLocal(t.Context(), tag)
 	if err != nil || !slices.Contains(removed, "control group /"+tag+"/n1") {
 		t.Errorf("removed %q, error %v", removed, err)

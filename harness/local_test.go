@@ -339,8 +339,11 @@ func TestLocalRefusesWhatItCannotDo(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if err := l.Prepare(t.Context(), nil); err == nil {
-		t.Error("a node that nobody said how to start was prepared")
+	if err := l.Prepare(t.Context(), map[string]Launch{"n7": {Program: os.Args[0]}}); err == nil {
+		t.Error("a node that does not exist was prepared")
+	}
+	if err := l.Start(t.Context(), "n1"); err == nil {
+		t.Error("a node that nobody said how to start was started")
 	}
 	if err := l.Start(t.Context(), "n7"); err == nil {
 		t.Error("a node that does not exist was started")

@@ -8,7 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
@@ -234,19 +234,19 @@ func (r *run) recoverPhase(ctx context.Context) bool {
 		end(fmt.Sprintf("the cluster did not recover within %s of the last fault's healing: %v", quiesceTime, err))
 		return false
 	default:
-		end(recovery(started, r.cluster.board.Taken()))
+		end(recovery(started))
 	}
 	r.driver.nodes = r.cluster.standing()
 	return true
 }
 
-// recovery is the note on how the cluster recovered: which nodes had to be started, and what faults still have, which is the nodes that stay down.
-func recovery(started, down []string) string {
-	var notes []string
-	if len(started) > 0 {
-		notes = append(notes, fmt.Sprintf("%v had ended by themselves and were started again", started))
+// recovery is the note on how the cluster recovered: which nodes had to be started. That damaged ones stay down is as it should be, and told by the
+// evidence of what damaged them and by the views.
+func recovery(started []string) string {
+	if len(started) == 0 {
+		return ""
 	}
-	return strings.Join(append(notes, down...), "; ")
+	return fmt.Sprintf("%v had ended by themselves and were started again", started)
 }
 
 // finalPhase reads what must be there now. At least one worker is on every node.
@@ -282,17 +282,12 @@ func (r *run) lastViews(ctx context.Context) {
 	}
 }
 
-// Level says whether all nodes answer, and are at the same revision.
+// Level says whether all nodes that count answer, and are at the same revision.
 func Level(views []history.View) bool {
-	for _, v := range views {
-		if v.State == history.NoMember {
-			continue
-		}
-		if v.State == history.Unreachable || v.Revision != views[0].Revision {
-			return false
-		}
-	}
-	return true
+	counted := slices.DeleteFunc(slices.Clone(views), func(v history.View) bool { return !v.Counts() })
+	return !slices.ContainsFunc(counted, func(v history.View) bool {
+		return v.State == history.Unreachable || v.Revision != counted[0].Revision
+	})
 }
 
 // FinalWorkers is the number of workers of the final phase.

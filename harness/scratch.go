@@ -33,8 +33,10 @@ type Trial struct {
 	Err          error // why it could not be tried, or not healed
 }
 
-// Proven says whether the fault was seen to bite, and to be gone.
-func (t Trial) Proven() bool { return t.Err == nil && t.Inject.Proven && t.Heal.Proven }
+// Proven says whether the fault was seen to bite, and to be gone if there was anything to heal.
+func (t Trial) Proven() bool {
+	return t.Err == nil && t.Inject.Proven && (t.Heal.Proven || t.Heal.Skipped)
+}
 
 // Try carries one fault out, as a run does it, and heals it again. Afterwards the cluster serves as before.
 func (c *Cluster) Try(ctx context.Context, p history.PlannedFault) Trial {

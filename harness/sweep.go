@@ -9,8 +9,10 @@ import (
 	"regexp"
 	"slices"
 	"sort"
+	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"rift/nemesis/netfilter"
 )
@@ -18,6 +20,11 @@ import (
 // Sweep removes what runs that are dead have left on this machine, and says what it removed. It touches nothing that does not
 // carry the tag of a dead run. It is safe beside runs that go on.
 func Sweep(ctx context.Context) (removed []string, err error) {
+	end, err := sweepAlone(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
 	tags, err := deadTags()
 	errs := []error{err}
 	for _, tag := range tags { // before Docker, which stumbles over dead mounts
@@ -38,6 +45,34 @@ func Sweep(ctx context.Context) (removed []string, err error) {
 	}
 	errs = append(errs, forgetUnnamed())
 	return removed, errors.Join(errs...)
+}
+
+// sweepTime bounds how long a sweep waits for another one.
+const sweepTime = time.Minute
+
+// sweepAlone waits until no other sweep of this user goes on, since two would trip over each other's removals. The kernel ends the claim if this program
+// dies.
+func sweepAlone(ctx context.Context) (end func(), err error) {
+	const again = 20 * time.Millisecond
+	ctx, cancel := context.WithTimeout(ctx, sweepTime)
+	defer cancel()
+	if err := makeOwn(ownersDir()); err != nil {
+		return nil, fmt.Errorf("sweep: %w", err)
+	}
+	dir, err := os.Open(ownersDir())
+	if err != nil {
+		return nil, fmt.Errorf("sweep: %w", err)
+	}
+	for {
+		err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { dir.Close() }, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) || !pause(ctx, again) {
+			dir.Close()
+			return nil, fmt.Errorf("wait for another sweep to end: %w", errors.Join(err, ctx.Err()))
+		}
+	}
 }
 
 // sweepTag removes what a dead run has left outside Docker.

@@ -9,6 +9,7 @@ import (
 const (
 	AbilityMembership = "membership" // its members can be changed while it runs
 	AbilityTransfer   = "transfer"   // its leader can be asked to hand over
+	AbilitySnapshot   = "snapshot"   // its nodes can be asked for a snapshot
 )
 
 // needsAbility is what a kind that needs an ability of the system has as its Fits.

@@ -213,10 +213,11 @@ func TestDiskFaultsNeedALossyDisk(t *testing.T) {
 	if err := ableDisk(on); err != nil {
 		t.Error(err)
 	}
+	able := Setting{OwnDisk: true, Abilities: []string{"membership", "transfer", "snapshot"}}
 	for _, k := range Kinds {
 		plan := []history.PlannedFault{{Kind: "kill"}, {Kind: k.Name}}
 		ours := slices.ContainsFunc(diskKinds, func(d Kind) bool { return d.Name == k.Name })
-		if NeedsDisk(plan) != ours || ours != (Fit(plan, Setting{OwnDisk: true}) != nil) {
+		if NeedsDisk(plan) != ours || ours != (Fit(plan, able) != nil) {
 			t.Errorf("%s: needs a lossy disk %t, want %t", k.Name, NeedsDisk(plan), ours)
 		}
 	}

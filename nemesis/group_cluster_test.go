@@ -14,7 +14,7 @@ import (
 func newGroupCluster(t *testing.T, n int) *processCluster {
 	t.Helper()
 	above := fmt.Sprintf("/nemesis-test-%d", os.Getpid())
-	c := &processCluster{t: t, leader: "n2", nodes: make(map[string]*idleNode), groups: above}
+	c := &processCluster{t: t, leader: "n2", program: "parent", nodes: make(map[string]*idleNode), groups: above}
 	for i := range n {
 		c.nodes[fmt.Sprintf("n%d", i+1)] = nil
 	}

@@ -26,6 +26,7 @@ var killSnapshotKind = Kind{
 		}
 		return &killSnapshot{kill{planned: p}}, nil
 	},
+	Fits: needsAbility(AbilitySnapshot),
 	Able: ableToKillSnapshot,
 }
 

@@ -15,8 +15,19 @@ type snapshotCluster struct {
 	*processCluster
 	folder   string
 	snapshot func(n int) error // the n-th request, from 1
+	lateFor  int               // that many kills come when the snapshot is done already
 
 	asked int
+	kills int
+}
+
+// Kill is late where the test wants it: the unfinished file has got its name.
+func (c *snapshotCluster) Kill(ctx context.Context, node string) error {
+	err := c.processCluster.Kill(ctx, node)
+	if c.kills++; c.kills <= c.lateFor {
+		err = errors.Join(err, os.Rename(filepath.Join(c.folder, "7-1.tmp"), filepath.Join(c.folder, "7-1")))
+	}
+	return err
 }
 
 func (c *snapshotCluster) Snapshot(context.Context, string) error {
@@ -63,15 +74,10 @@ func TestKillSnapshotTriesAgainWhenItWasLate(t *testing.T) {
 		lateFor, kills int
 	}{"twice late": {2, 3}, "always late": {1000, snapshotTries}} {
 		t.Run(name, func(t *testing.T) {
-			made := 0
 			c := newSnapshotCluster(t, func(folder string, _ int) error {
-				made++
-				file := filepath.Join(folder, "7-1.tmp")
-				if err := os.WriteFile(file, nil, 0o644); err != nil || made > test.lateFor {
-					return err
-				}
-				return os.Remove(file)
+				return os.WriteFile(filepath.Join(folder, "7-1.tmp"), nil, 0o644)
 			})
+			c.lateFor = test.lateFor
 			f := makeFault(t, killSnapshotKind, history.PlannedFault{Target: Leader})
 			e := inject(t, f, c)
 			if e.Proven != (test.lateFor < snapshotTries) || int(e.Measures["kills"]) != test.kills {

@@ -34,7 +34,8 @@ func knock(h Host, n int) (k *knocks, err error) {
 	return k, err
 }
 
-// ableToKnock says why the nodes cannot be knocked at; nil if they can. It has tried.
+// ableToKnock says why the nodes cannot be knocked at; nil if they can. It has tried. A node that has just been started may not listen yet, and
+// refuses: that will do.
 func ableToKnock(c Cluster) error {
 	for _, node := range c.Nodes() {
 		h, up := c.Host(node)
@@ -43,7 +44,7 @@ func ableToKnock(c Cluster) error {
 		}
 		k, err := knock(h, 1)
 		k.leave()
-		if err != nil {
+		if err != nil && !errors.Is(err, unix.ECONNREFUSED) {
 			return err
 		}
 	}

@@ -127,7 +127,7 @@ func (f undone) Reapply(context.Context, Cluster, string) (history.Evidence, boo
 // A heal that starts a node must not wait for itself, and what is being healed is not put in again.
 func TestAHealMayStartNodes(t *testing.T) {
 	n := &notes{start: time.Now()}
-	r := &Runner{Record: n, Log: slog.New(slog.DiscardHandler)}
+	r := &Runner{Cluster: newProcessCluster(t, 0), Record: n, Log: slog.New(slog.DiscardHandler)}
 	again := 0
 	withKind(t, undone{scripted{inject: good, heal: func() (history.Evidence, error) {
 		r.Restarted(t.Context(), "n1")

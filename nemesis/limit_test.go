@@ -14,7 +14,7 @@ import (
 // limitFaults are faults that leave nodes less than they need.
 func limitFaults(t *testing.T, target string) map[string]Fault {
 	return map[string]Fault{
-		"cpu":    makeFault(t, cpuKind, history.PlannedFault{Target: target, Args: map[string]string{"share": "0.1"}}),
+		"cpu":    makeFault(t, cpuKind, history.PlannedFault{Target: target, Args: map[string]string{"share": "0.02"}}),
 		"memory": makeFault(t, memoryKind, history.PlannedFault{Target: target, Args: map[string]string{"headroom": "16"}}),
 		"files":  makeFault(t, filesKind, history.PlannedFault{Target: target, Args: map[string]string{"spare": "1"}}),
 	}

@@ -46,7 +46,7 @@ func (p *programs) know(h Host) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.marks == nil {
-		p.marks, p.late = make(map[string]mark), make(map[int]time.Duration)
+		p.marks = make(map[string]mark)
 	}
 	p.marks[h.Node] = m
 }
@@ -114,6 +114,9 @@ func (p *programs) replaced(node string, e procevents.Exec) bool {
 func (p *programs) note(pid int, late time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.late == nil {
+		p.late = make(map[int]time.Duration)
+	}
 	p.late[pid] = late
 }
 

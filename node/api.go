@@ -190,9 +190,11 @@ func (n *Node) tryLeader(h handler, w http.ResponseWriter, r *http.Request, body
 		return definitely(CodeNoLeader, "no leader is known")
 	case local:
 		return definitely(CodeNotLeader, "this node is not the leader")
-	default:
-		return n.forward(w, r, body, leader)
 	}
+	if n.seams.forward != nil {
+		return n.seams.forward(w, r, body, leader)
+	}
+	return n.forward(w, r, body, leader)
 }
 
 // choice returns a query parameter that has one of the given values; the first is the default.

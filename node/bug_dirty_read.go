@@ -58,7 +58,7 @@ func (o *overlay) show(p *proposal, c *command) {
 		old, exists = seen.item, seen.exists
 	}
 	if c.holds(old, exists) {
-		o.pending[c.key] = pendingItem{item{c.value, s.revision + 1}, c.op == opPut, p}
+		o.pending[c.key] = pendingItem{item{value: c.value, revision: s.revision + 1}, c.op == opPut, p}
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 var snapshotDrop = Bug{
 	Name:        "snapshot-drop",
 	Description: "a restored snapshot misses the keys that were written last",
-	plant:       func(n *Node) { n.machine.distort = dropNewest },
+	plant:       func(n *Node) { n.machine.restoring.distort = dropNewest },
 }
 
 func dropNewest(items []keyed) []keyed {

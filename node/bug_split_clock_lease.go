@@ -15,10 +15,7 @@ var splitClockLease = Bug{
 	Name:        "split-clock-lease",
 	Description: "a leader serves reads unconfirmed during a lease that it keeps by the wall clock",
 	plant: func(n *Node) {
-		l := &lease{node: n, wall: n.config.wallClock}
-		if l.wall == nil {
-			l.wall = time.Now
-		}
+		l := &lease{node: n, wall: n.wallClock()}
 		n.seams.trust = l.holds
 	},
 }
@@ -39,31 +36,36 @@ func (l *lease) holds() bool {
 	if end := l.end(); end.After(l.until) {
 		l.until = end
 	}
-	return l.wall().Round(0).Before(l.until) // Round strips the monotonic reading
+	return l.wall().Before(l.until)
 }
 
 // end is LeaseTimeout after the last moment at which a majority of the voters heard this leader.
 func (l *lease) end() time.Time {
-	n := l.node
-	term := n.raft.CurrentTerm()
-	if n.raft.State() != raft.Leader || !n.gate.opened(term) {
+	sent, ok := l.node.heardByQuorum()
+	if !ok {
 		return time.Time{}
 	}
+	return sent.Round(0).Add(l.node.config.LeaseTimeout) // Round strips the monotonic reading
+}
+
+// heardByQuorum is the latest time at which this node, as the leader, sent something that a majority of the voters has
+// answered, each its own message; false if there is none.
+func (n *Node) heardByQuorum() (time.Time, bool) {
+	term := n.raft.CurrentTerm()
+	if n.raft.State() != raft.Leader || !n.gate.opened(term) {
+		return time.Time{}, false
+	}
 	all := voters(n.configuration())
-	var sent []time.Time
+	sent := []time.Time{time.Now()} // by itself
 	for _, v := range all {
-		last, _ := n.transport.contacts.with(v.ID)
-		switch {
-		case string(v.ID) == n.config.ID:
-			sent = append(sent, l.wall().Round(0))
-		case last.term == term:
-			sent = append(sent, last.sent.Round(0))
+		if last, _ := n.transport.contacts.with(v.ID); string(v.ID) != n.config.ID && last.term == term {
+			sent = append(sent, last.sent)
 		}
 	}
 	quorum := len(all)/2 + 1
 	if len(sent) < quorum {
-		return time.Time{}
+		return time.Time{}, false
 	}
 	slices.SortFunc(sent, func(a, b time.Time) int { return b.Compare(a) })
-	return sent[quorum-1].Add(n.config.LeaseTimeout)
+	return sent[quorum-1], true
 }

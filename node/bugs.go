@@ -3,7 +3,9 @@ package node
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -18,8 +20,9 @@ type Bug struct {
 // Bugs returns all bugs, in the order of their names. A node has those that its Config names.
 func Bugs() []Bug {
 	return []Bug{
-		casRace, dirtyAbort, dirtyRead, forgetVote, fracturedRead, joinWithoutCatchup,
-		lostAck, lostUpdate, snapshotDrop, splitClockLease, staleRead, writeSkew,
+		casRace, clockTTL, dirtyAbort, dirtyRead, doubleApply, forgetVote, fracturedRead, fsyncEIOContinue, ignoreENOSPC,
+		joinWithoutCatchup, lostAck, lostUpdate, noFsync, snapshotDrop, splitClockLease, staleRead, tornSnapshot, writeSkew,
+		zombieLeader,
 	}
 }
 
@@ -46,6 +49,16 @@ type seams struct {
 	// readTransaction takes the place of Node.readTransaction, and writeTransaction of Node.writeTransaction.
 	readTransaction  func(context.Context, *transaction) (*draft, uint64, error)
 	writeTransaction func(context.Context, *transaction) (result, error)
+	// forward takes the place of Node.forward.
+	forward func(w http.ResponseWriter, r *http.Request, body []byte, leader leaderInfo) error
+	// background runs as long as the node does.
+	background func(context.Context)
+	// lapTimer takes the place of the function with this name: with it the leader measures the time that passes.
+	lapTimer func() (lap func() time.Duration)
+	// unsynced opens the storage so that writes are durable after the next Sync only.
+	unsynced bool
+	// storage may put something in front of the storage, below the checksums.
+	storage func(*Storage) *Storage
 	// stable stands between the vote store and raft.
 	stable func(raft.StableStore) raft.StableStore
 }

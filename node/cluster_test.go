@@ -89,7 +89,7 @@ func (w *testNetwork) host(id string) Host {
 	return Host{
 		Listen: func(address string) (net.Listener, error) { return w.listen(id, address) },
 		Dial:   func(ctx context.Context, address string) (net.Conn, error) { return w.dial(ctx, id, address) },
-		OpenStorage: func(dir string, _ *slog.Logger) (*Storage, error) {
+		OpenStorage: func(dir string, _ bool, _ *slog.Logger) (*Storage, error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			if w.disks[dir] == nil {
@@ -207,6 +207,19 @@ func (w *testNetwork) isolate(id string, others ...string) {
 	}
 	for conn, link := range w.conns {
 		if w.cut[link] {
+			conn.Close()
+			delete(w.conns, conn)
+		}
+	}
+}
+
+// breakLink closes the connections that one node has made to another.
+func (w *testNetwork) breakLink(from, to string) {
+	time.Sleep(time.Millisecond) // let some requests through
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for conn, link := range w.conns {
+		if link == [2]string{from, to} {
 			conn.Close()
 			delete(w.conns, conn)
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // An op says what a command does to the state machine. The numbers are on disk: never change them.
@@ -20,6 +21,9 @@ const (
 	opGet    op = 6
 	opAppend op = 7 // the key holds a JSON array: value, which is JSON, becomes its last element
 	opAdd    op = 8 // the key holds an integer: add value
+
+	opExpiringPut op = 9  // only on disk: an opPut with a span
+	opElapse      op = 10 // so much time has passed
 )
 
 // A condition must hold, inside the state machine, for a put, a delete or a transaction to take effect.
@@ -41,7 +45,8 @@ type command struct {
 	condition    condition
 	prevValue    string
 	prevRevision uint64
-	txn          *transaction // of opTxn, which has nothing else
+	span         time.Duration // of opPut: how long the key lives, 0 for ever; of opElapse: how much time has passed
+	txn          *transaction  // of opTxn, which has nothing else
 }
 
 // A result is what a command did. If the condition did not hold, applied is false and value and
@@ -80,7 +85,7 @@ func encodeEntry(e entry) []byte {
 
 // size is about the length of the encoded command in bytes, and not less than that.
 func (c *command) size() int {
-	size := 2 + 3*binary.MaxVarintLen32 + len(c.key) + len(c.value) + len(c.prevValue) + binary.MaxVarintLen64
+	size := 2 + 3*binary.MaxVarintLen32 + len(c.key) + len(c.value) + len(c.prevValue) + 2*binary.MaxVarintLen64
 	if c.txn != nil {
 		for _, list := range c.txn.lists() {
 			for i := range *list {
@@ -100,7 +105,11 @@ func appendCommands(b []byte, commands []command) []byte {
 	b = binary.AppendUvarint(b, uint64(len(commands)))
 	for i := range commands {
 		c := &commands[i]
-		b = append(b, byte(c.op))
+		written := c.op
+		if c.op == opPut && c.span > 0 {
+			written = opExpiringPut
+		}
+		b = append(b, byte(written))
 		if c.op == opTxn {
 			for _, list := range c.txn.lists() {
 				b = appendCommands(b, *list)
@@ -116,6 +125,9 @@ func appendCommands(b []byte, commands []command) []byte {
 		case ifRevision:
 			b = binary.AppendUvarint(b, c.prevRevision)
 		}
+		if written.hasSpan() {
+			b = binary.AppendUvarint(b, uint64(c.span))
+		}
 	}
 	return b
 }
@@ -129,7 +141,7 @@ func decodeEntry(b []byte) (entry, error) {
 	d := decoder{rest: b[1:]}
 	e := entry{term: d.uvarint()}
 	var err error
-	if e.commands, err = d.commands(func(o op) bool { return o >= opPut && o <= opTxn }); err != nil {
+	if e.commands, err = d.commands(func(o op) bool { return o >= opPut && o <= opTxn || o.hasSpan() }); err != nil {
 		return entry{}, err
 	}
 	if d.failed || len(d.rest) != 0 {
@@ -178,8 +190,19 @@ func (d *decoder) command(allowed func(op) bool) (c command, err error) {
 	default:
 		return command{}, fmt.Errorf("%w: condition %d", errEntry, c.condition)
 	}
+	if c.op.hasSpan() {
+		if c.span = time.Duration(d.uvarint()); c.span <= 0 && !d.failed {
+			return command{}, fmt.Errorf("%w: a span of %d", errEntry, c.span)
+		}
+	}
+	if c.op == opExpiringPut {
+		c.op = opPut
+	}
 	return c, nil
 }
+
+// hasSpan tells whether a command with this op on disk has a span.
+func (o op) hasSpan() bool { return o == opExpiringPut || o == opElapse }
 
 // inTransaction tells whether an op may stand in a transaction.
 func inTransaction(o op) bool { return o == opPut || o == opDelete || o >= opGet && o <= opAdd }

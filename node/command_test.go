@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"testing"
+	"time"
 )
 
 func randomCommand(r *rand.Rand) command {
@@ -12,6 +13,12 @@ func randomCommand(r *rand.Rand) command {
 		return command{op: opTxn, txn: randomTransaction(r)}
 	}
 	c := command{op: op(1 + r.IntN(4)), key: word(), value: word()}
+	switch r.IntN(4) {
+	case 0:
+		c = command{op: opElapse, span: 1 + time.Duration(r.Int64N(int64(ttlGrace)))}
+	case 1:
+		c.op, c.span = opPut, minTTL+time.Duration(r.Int64N(int64(ttlGrace)))
+	}
 	switch c.condition = condition(r.IntN(3)); c.condition {
 	case ifValue:
 		c.prevValue = word()

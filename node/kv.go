@@ -90,13 +90,17 @@ func (n *Node) list(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// put serves PUT /v1/kv/{key}, with an optional condition.
+// put serves PUT /v1/kv/{key}, with an optional condition and time to live.
 func (n *Node) put(w http.ResponseWriter, r *http.Request) error {
 	value, err := valueOf(r)
 	if err != nil {
 		return err
 	}
-	return n.write(w, r, command{op: opPut, value: value})
+	ttl, err := ttlOf(r)
+	if err != nil {
+		return err
+	}
+	return n.write(w, r, command{op: opPut, value: value, span: ttl})
 }
 
 // remove serves DELETE /v1/kv/{key}, with an optional condition.

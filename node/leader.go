@@ -87,7 +87,8 @@ func (n *Node) watchOwnLeadership(ctx context.Context) {
 
 // takeOffice commits a first entry in the new term, which makes sure that everything earlier leaders
 // acknowledged has been applied here, and opens the term's gate for reads. The entry also names the
-// cluster and tells the others where this node serves HTTP. The returned function stops it and waits.
+// cluster and tells the others where this node serves HTTP. From then on it keeps the replicated time. The
+// returned function stops it and waits.
 func (n *Node) takeOffice(ctx context.Context) (leave func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -102,6 +103,7 @@ func (n *Node) takeOffice(ctx context.Context) (leave func()) {
 				n.gate.open(term)
 				n.leadership.announce(func() {})
 				n.correctOwnAddress(ctx)
+				n.keepTime(ctx)
 				return
 			}
 			select {

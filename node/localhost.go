@@ -37,7 +37,7 @@ func LocalHost() Host {
 // openBolt opens the data directory: raft.db holds the log, the term and the vote; snapshots/ the
 // snapshots. The free list is not written to disk (it is rebuilt when the file is opened), which
 // halves what a small write costs.
-func openBolt(dir string, logger *slog.Logger) (*Storage, error) {
+func openBolt(dir string, unsynced bool, logger *slog.Logger) (*Storage, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create the data directory: %w", err)
 	}
@@ -49,7 +49,8 @@ func openBolt(dir string, logger *slog.Logger) (*Storage, error) {
 	}
 	options.NoFreelistSync = true
 	options.FreelistType = bbolt.FreelistMapType
-	store, err := raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &options})
+	options.NoGrowSync = unsynced
+	store, err := raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &options, NoSync: unsynced})
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
@@ -57,7 +58,11 @@ func openBolt(dir string, logger *slog.Logger) (*Storage, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the snapshots in %s: %w", dir, err), store.Close())
 	}
-	return &Storage{Logs: store, Stable: store, Snapshots: snapshots, Close: store.Close}, nil
+	s := &Storage{Logs: store, Stable: store, Snapshots: snapshots, Close: store.Close}
+	if unsynced {
+		s.Sync = store.Sync
+	}
+	return s, nil
 }
 
 // walkBolt reads every page in use, if the file exists. Opening it for writing does the same to find the

@@ -17,10 +17,10 @@ type machine struct {
 
 	// onCluster is called, on raft's own goroutine, when the cluster's id becomes known.
 	onCluster func(id string)
-	// distort and aborted are the seams of the bugs snapshot-drop and dirty-abort; nil in a healthy node.
-	distort func(items []keyed) []keyed
-	aborted func(t *transition, x *transaction, d *draft)
-	trace   *tracer
+	// restoring and aborted are seams of bugs; nothing in a healthy node.
+	restoring restoring
+	aborted   func(t *transition, x *transaction, d *draft)
+	trace     *tracer
 
 	restores atomic.Uint64 // snapshots restored so far
 
@@ -141,7 +141,7 @@ func (m *machine) Snapshot() (raft.FSMSnapshot, error) { return snapshot{m.state
 // Restore replaces everything by a snapshot that some machine's Snapshot wrote.
 func (m *machine) Restore(r io.ReadCloser) error {
 	defer r.Close()
-	s, err := readSnapshot(r, m.distort)
+	s, err := m.restoring.readSnapshot(r)
 	if err != nil {
 		return fmt.Errorf("restore snapshot: %w", err)
 	}

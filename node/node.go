@@ -11,6 +11,7 @@
 //	api        the paper's small HTTP API and the modern one; every error says whether it is definite
 //	stream     raft's connections, which begin by comparing cluster ids
 //	voteStore, logStore, transport   close known faults of the library (issues 661, 503, 695)
+//	failStop   what becomes of a node whose disk fails; checkedLogs, checkedStable know damage when they read it
 //
 // A Host supplies the listener, the dialler and the storage; everything else is Go's own time,
 // randomness and files, so that a simulation can run the same code. Bugs lists the bugs on purpose.
@@ -51,6 +52,7 @@ type Node struct {
 	peers     *peers
 	metrics   *metrics
 	seams     seams
+	disk      *failStop
 	server    *http.Server
 
 	gate       gate
@@ -79,6 +81,11 @@ func Start(config Config, host Host, logger *slog.Logger) (_ *Node, err error) {
 		membership: make(chan struct{}, 1), failure: make(chan error, 1), notify: make(chan bool, 16),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.disk = &failStop{fail: n.fail, silenced: make(chan struct{})}
+	n.machine = newMachine()
+	if err := n.plantBugs(); err != nil {
+		return nil, err
+	}
 	var undo []func()
 	defer func() {
 		for i := len(undo) - 1; err != nil && i >= 0; i-- {
@@ -100,7 +107,7 @@ func Start(config Config, host Host, logger *slog.Logger) (_ *Node, err error) {
 
 	n.storage = memoryStorage()
 	if !config.InMemory {
-		if err := guarded(func() (err error) { n.storage, err = openChecked(host, &config, n.logger); return err }); err != nil {
+		if err := guarded(func() (err error) { n.storage, err = n.openChecked(host); return err }); err != nil {
 			return nil, err
 		}
 	}
@@ -112,15 +119,23 @@ func Start(config Config, host Host, logger *slog.Logger) (_ *Node, err error) {
 	return n, nil
 }
 
-// openChecked opens the data directory and reads its log once.
-func openChecked(host Host, config *Config, logger *slog.Logger) (*Storage, error) {
-	s, err := host.OpenStorage(config.DataDir, logger)
+// openChecked opens the data directory, whose content has checksums, and reads its log once.
+func (n *Node) openChecked(host Host) (*Storage, error) {
+	opened, err := host.OpenStorage(n.config.DataDir, n.seams.unsynced, n.logger)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.check(); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s is damaged: %w", config.DataDir, err), s.Close())
+	if n.seams.storage != nil {
+		opened = n.seams.storage(opened)
 	}
+	s := &Storage{
+		Logs: checkedLogs{opened.Logs}, Stable: checkedStable{opened.Stable}, Snapshots: opened.Snapshots,
+		Sync: opened.Sync, Close: opened.Close,
+	}
+	if err := s.check(); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s is damaged: %w", n.config.DataDir, err), s.Close())
+	}
+	s.Snapshots = soundSnapshots{opened.Snapshots, n.logger}
 	return s, nil
 }
 
@@ -144,7 +159,6 @@ func (n *Node) assemble(host Host, listener net.Listener) (err error) {
 	if n.identity, err = loadIdentity(n.config.ID, n.config.ClusterID, n.storage.Stable); err != nil {
 		return err
 	}
-	n.machine = newMachine()
 	if n.config.Trace {
 		n.machine.trace = &tracer{n.logger}
 	}
@@ -154,14 +168,11 @@ func (n *Node) assemble(host Host, listener net.Listener) (err error) {
 			n.fail(err)
 		}
 	}
-	if err := n.plantBugs(); err != nil {
-		return err
-	}
-	stable := raft.StableStore(&voteStore{StableStore: n.storage.Stable, trace: n.machine.trace})
+	stable := raft.StableStore(&voteStore{StableStore: strictStable{n.storage.Stable, n.disk}, trace: n.machine.trace})
 	if n.seams.stable != nil {
 		stable = n.seams.stable(stable)
 	}
-	logs, err := raft.NewLogCache(logCacheSize, newLogStore(n.storage.Logs, 4*n.config.HeartbeatTimeout, n.leads.Load))
+	logs, err := raft.NewLogCache(logCacheSize, newLogStore(strictLogs{n.storage.Logs, n.disk}, 4*n.config.HeartbeatTimeout, n.leads.Load))
 	if err != nil {
 		return fmt.Errorf("make the log cache: %w", err)
 	}
@@ -185,11 +196,12 @@ func (n *Node) assemble(host Host, listener net.Listener) (err error) {
 			return err
 		}
 	}
-	n.raft, err = raft.NewRaft(configuration, n.machine, logs, stable, n.storage.Snapshots, n.transport)
+	n.raft, err = raft.NewRaft(configuration, n.machine, logs, stable, strictSnapshots{n.storage.Snapshots, n.disk}, n.transport)
 	if err != nil {
 		return fmt.Errorf("start raft on the data directory: %w", err)
 	}
 	n.machine.trace.follow(n.raft)
+	n.disk.running.Store(true)
 	return nil
 }
 
@@ -223,7 +235,11 @@ func (n *Node) run(host Host, web net.Listener) {
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(n.logger.Handler(), slog.LevelDebug),
 	}
-	for _, f := range []func(context.Context){n.confirmed.run, n.asked.run, n.watchLeader, n.watchOwnLeadership, n.register} {
+	tasks := []func(context.Context){n.confirmed.run, n.asked.run, n.watchLeader, n.watchOwnLeadership, n.register}
+	if n.seams.background != nil {
+		tasks = append(tasks, n.seams.background)
+	}
+	for _, f := range tasks {
 		n.running.Add(1)
 		go func() { defer n.running.Done(); f(n.ctx) }()
 	}
@@ -256,8 +272,11 @@ func (n *Node) HTTPAddr() string { return n.config.HTTPAddr }
 const drainTimeout = 5 * time.Second
 
 // Shutdown takes no more requests, lets those under way end, hands the leadership over if it has it,
-// and stops.
+// and stops. A node whose disk has failed stops at once.
 func (n *Node) Shutdown() error {
+	if n.disk.failed.Load() {
+		return n.stop()
+	}
 	n.draining.Store(true)
 	n.logger.Info("shutting down")
 	ctx, cancel := context.WithTimeout(n.ctx, drainTimeout)
@@ -279,6 +298,7 @@ func (n *Node) stop() error {
 	close(n.proposer.stop)
 	errs := []error{n.server.Close(), n.transport.Close()}
 	n.transport.CloseStreams()
+	close(n.disk.silenced)
 	stopped := make(chan error, 1)
 	go func() { stopped <- n.raft.Shutdown().Error() }()
 	select {

@@ -9,11 +9,12 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/hashicorp/raft"
 )
 
 // snapshotMagic opens every snapshot; its last character is the version of the format.
-const snapshotMagic = "riftsnap1"
+const snapshotMagic = "riftsnap2"
 
 // maxField bounds a length read from a snapshot, so that damage cannot make the reader allocate the
 // machine's whole memory. Keys and values are far smaller (see maxKey, maxValue).
@@ -31,23 +32,33 @@ type snapshot struct {
 	trace *tracer
 }
 
-// Persist streams the state: magic, index, revision, cluster id, members, then the number of keys and
-// each key with its value and revision, in the order of the keys. All numbers are unsigned varints, all
-// strings are prefixed with their length. Raft's snapshot store adds a checksum.
+// Persist streams the state: magic, index, revision, replicated time, cluster id, members, then the number of
+// keys and each key with its value, revision and expiry, in the order of the keys. All numbers are
+// unsigned varints, all strings are prefixed with their length. The xxHash64 of all that, eight bytes, comes
+// last: raft's snapshot store keeps a checksum of its own, but checks it only when it opens a snapshot,
+// and not what it then reads and sends to others.
 func (s snapshot) Persist(sink raft.SnapshotSink) error {
 	s.trace.snapshot("snapshot", s.state)
-	w := bufio.NewWriterSize(sink, 64<<10)
-	if err := s.write(w); err != nil {
+	if err := s.write(sink); err != nil {
 		return errors.Join(fmt.Errorf("write snapshot: %w", err), sink.Cancel())
 	}
 	defer s.trace.snapshot("snapshot-end", s.state)
 	return sink.Close()
 }
 
+func (s snapshot) write(w io.Writer) error {
+	sum := xxhash.New()
+	if err := s.writeContent(bufio.NewWriterSize(io.MultiWriter(w, sum), 64<<10)); err != nil {
+		return err
+	}
+	_, err := w.Write(binary.BigEndian.AppendUint64(nil, sum.Sum64()))
+	return err
+}
+
 // Release does nothing: the garbage collector does.
 func (snapshot) Release() {}
 
-func (s snapshot) write(w *bufio.Writer) error {
+func (s snapshot) writeContent(w *bufio.Writer) error {
 	var scratch []byte
 	number := func(v uint64) {
 		scratch = binary.AppendUvarint(scratch[:0], v)
@@ -60,6 +71,7 @@ func (s snapshot) write(w *bufio.Writer) error {
 	w.WriteString(snapshotMagic)
 	number(s.index)
 	number(s.revision)
+	number(s.clock)
 	text(s.cluster)
 	number(uint64(len(s.members)))
 	for _, id := range slices.Sorted(maps.Keys(s.members)) {
@@ -73,21 +85,28 @@ func (s snapshot) write(w *bufio.Writer) error {
 		w.Write(key)
 		text(it.value)
 		number(it.revision)
+		number(it.expires)
 		return false
 	})
 	return w.Flush() // a bufio.Writer remembers its first error
 }
 
-// readSnapshot is the inverse of Persist. The keys pass through distort, if there is one, before they
-// become the state; that is a bug's seam.
-func readSnapshot(source io.Reader, distort func([]keyed) []keyed) (*state, error) {
-	r := &snapshotReader{Reader: bufio.NewReaderSize(source, 64<<10)}
+// A restoring holds the seams of reading a snapshot; its zero value is a healthy node's.
+type restoring struct {
+	distort  func([]keyed) []keyed // the keys pass through it before they become the state
+	trusting bool                  // the checksum is not looked at, and what can be read of a torn snapshot counts as all of it
+}
+
+// readSnapshot is the inverse of Persist. It answers nothing of a snapshot that is damaged.
+func (how restoring) readSnapshot(source io.Reader) (*state, error) {
+	r := newSnapshotReader(source)
 	if magic := r.bytes(uint64(len(snapshotMagic))); string(magic) != snapshotMagic {
 		return nil, fmt.Errorf("not a snapshot of this program, or of another version: it begins with %q", magic)
 	}
 	s := newState()
 	s.index = r.number()
 	s.revision = r.number()
+	s.clock = r.number()
 	s.cluster = r.text()
 	for n := r.number(); n > 0 && r.err == nil; n-- {
 		id := r.text()
@@ -95,34 +114,51 @@ func readSnapshot(source io.Reader, distort func([]keyed) []keyed) (*state, erro
 	}
 	var items []keyed
 	for n := r.number(); n > 0 && r.err == nil; n-- {
-		items = append(items, keyed{r.text(), item{r.text(), r.number()}})
+		if k := (keyed{r.text(), item{r.text(), r.number(), r.number()}}); r.err == nil {
+			items = append(items, k)
+		}
 	}
-	if r.err != nil {
+	r.checksum()
+	if r.err != nil && !how.trusting {
 		return nil, fmt.Errorf("read snapshot: %w", r.err)
 	}
-	if distort != nil {
-		items = distort(items)
+	if how.distort != nil {
+		items = how.distort(items)
 	}
-	keys := s.keys.Txn()
+	t := s.transition()
 	for _, k := range items {
-		keys.Insert([]byte(k.key), k.item)
-		s.hash += hashItem(k.key, k.item)
+		t.set(k.key, k.item)
 	}
-	s.keys = keys.Commit()
-	return s, nil
+	return t.commit(), nil
 }
 
 // A snapshotReader remembers its first error, so that callers check once.
 type snapshotReader struct {
-	*bufio.Reader
-	err error
+	source *bufio.Reader
+	sum    xxhash.Digest // of what has been read
+	err    error
+}
+
+func newSnapshotReader(source io.Reader) *snapshotReader {
+	r := &snapshotReader{source: bufio.NewReaderSize(source, 64<<10)}
+	r.sum.Reset()
+	return r
+}
+
+// ReadByte is for binary.ReadUvarint.
+func (r *snapshotReader) ReadByte() (byte, error) {
+	b, err := r.source.ReadByte()
+	if err == nil {
+		r.sum.Write([]byte{b})
+	}
+	return b, err
 }
 
 func (r *snapshotReader) number() uint64 {
 	if r.err != nil {
 		return 0
 	}
-	v, err := binary.ReadUvarint(r.Reader)
+	v, err := binary.ReadUvarint(r)
 	r.err = err
 	return v
 }
@@ -137,6 +173,15 @@ func (r *snapshotReader) bytes(n uint64) []byte {
 		return nil
 	}
 	b := make([]byte, n)
-	_, r.err = io.ReadFull(r.Reader, b)
+	_, r.err = io.ReadFull(r.source, b)
+	r.sum.Write(b)
 	return b
+}
+
+// checksum reads the checksum of all that has been read so far, and compares.
+func (r *snapshotReader) checksum() {
+	is := r.sum.Sum64()
+	if stored := r.bytes(8); r.err == nil && binary.BigEndian.Uint64(stored) != is {
+		r.err = fmt.Errorf("its checksum says %x, its content gives %x: damaged", binary.BigEndian.Uint64(stored), is)
+	}
 }

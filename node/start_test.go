@@ -114,17 +114,6 @@ func TestDamageIsReported(t *testing.T) {
 		garbled[i] ^= 0x5a
 	}
 	damage("garbled pages", write(garbled))
-	damage("garbled snapshot", func(t *testing.T, dir string) {
-		states, err := filepath.Glob(filepath.Join(dir, "snapshots", "*", "state.bin"))
-		if err != nil || len(states) == 0 {
-			t.Fatalf("%v, %v", states, err)
-		}
-		for _, state := range states {
-			if err := os.WriteFile(state, []byte("riftsnap1 and then nothing"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-	})
 	damage("a file in the way", func(t *testing.T, dir string) {
 		if err := os.RemoveAll(filepath.Join(dir, "snapshots")); err != nil {
 			t.Fatal(err)
@@ -133,6 +122,29 @@ func TestDamageIsReported(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// TestDamagedSnapshotsAreReported has a log that begins behind the snapshot, so that the node needs it.
+func TestDamagedSnapshotsAreReported(t *testing.T) {
+	config := diskConfig(t)
+	config.TrailingLogs = 2
+	onDisk(t, config, func(c *testCluster) {
+		for i := range 50 {
+			c.must("n1", "PUT", fmt.Sprintf("/v1/kv/k%d", i), "there")
+		}
+		c.must("n1", "POST", "/v1/snapshot", "")
+	})
+	states, err := filepath.Glob(filepath.Join(config.DataDir, "snapshots", "*", "state.bin"))
+	if err != nil || len(states) != 1 {
+		t.Fatalf("%v, %v", states, err)
+	}
+	if err := os.WriteFile(states[0], []byte(snapshotMagic+" and then nothing"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Base(filepath.Dir(states[0]))
+	if reason := startFails(t, config); !strings.Contains(reason, config.DataDir) || !strings.Contains(reason, "snapshot "+name) {
+		t.Errorf("it says: %s", reason)
+	}
 }
 
 func TestOccupiedPortsAreReported(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 type item struct {
 	value    string
 	revision uint64 // the state machine's revision at which the key was last changed, from 1
+	expires  uint64 // the replicated time, see state.clock, at which the key is removed; 0: never
 }
 
 // A state is one immutable version of the state machine. Reads, listings and snapshots work on a
@@ -21,12 +22,14 @@ type state struct {
 	revision uint64            // the number of changes to keys so far
 	hash     uint64            // sum over all keys of hashItem: the same on every replica at the same revision
 	keys     *iradix.Tree      // key → item
+	clock    uint64            // replicated time, in nanoseconds; it passes only while keys wait for it
+	expiring *iradix.Tree      // item.expiry of each key that expires
 	members  map[string]string // node id → the address where it serves HTTP
 	cluster  string            // the cluster's id, "" until the first leader named it
 }
 
 func newState() *state {
-	return &state{keys: iradix.New(), members: map[string]string{}}
+	return &state{keys: iradix.New(), expiring: iradix.New(), members: map[string]string{}}
 }
 
 // get returns the item under key, and whether there is one.
@@ -42,10 +45,11 @@ func (s *state) get(key string) (item, bool) {
 // keys and are cheap to keep up to date.
 func hashItem(key string, it item) uint64 {
 	var d xxhash.Digest
-	var n [16]byte
+	var n [24]byte
 	d.Reset()
 	binary.LittleEndian.PutUint64(n[:8], it.revision)
-	binary.LittleEndian.PutUint64(n[8:], uint64(len(key)))
+	binary.LittleEndian.PutUint64(n[8:16], uint64(len(key)))
+	binary.LittleEndian.PutUint64(n[16:], it.expires)
 	d.Write(n[:])
 	d.WriteString(key)
 	d.WriteString(it.value)
@@ -54,19 +58,20 @@ func hashItem(key string, it item) uint64 {
 
 // A transition collects the changes that lead from one state to the next.
 type transition struct {
-	next state
-	keys *iradix.Txn
+	next     state
+	keys     *iradix.Txn
+	expiring *iradix.Txn
 	// aborted is the seam of the bug dirty-abort: it is shown transactions that fail. Nil in a healthy node.
 	aborted func(t *transition, x *transaction, d *draft)
 }
 
 func (s *state) transition() *transition {
-	return &transition{next: *s, keys: s.keys.Txn()}
+	return &transition{next: *s, keys: s.keys.Txn(), expiring: s.expiring.Txn()}
 }
 
 // commit returns the new state. The transition must not be used again.
 func (t *transition) commit() *state {
-	t.next.keys = t.keys.Commit()
+	t.next.keys, t.next.expiring = t.keys.Commit(), t.expiring.Commit()
 	return &t.next
 }
 
@@ -77,6 +82,8 @@ func (t *transition) apply(c *command) result {
 		return t.change(c)
 	case opTxn:
 		return t.transact(c.txn)
+	case opElapse:
+		t.elapse(c.span)
 	case opMember:
 		t.next.members = maps.Clone(t.next.members)
 		t.next.members[c.key] = c.value
@@ -106,7 +113,11 @@ func (t *transition) change(c *command) result {
 		r.revision = 0
 		return r
 	}
-	t.set(c.key, item{value: c.value, revision: t.next.revision})
+	it := item{value: c.value, revision: t.next.revision}
+	if c.span > 0 {
+		it.expires = t.next.clock + uint64(c.span+ttlGrace)
+	}
+	t.set(c.key, it)
 	r.revision = t.next.revision
 	return r
 }
@@ -123,15 +134,26 @@ func (t *transition) get(key string) (item, bool) {
 // set puts an item under a key.
 func (t *transition) set(key string, it item) {
 	if old, ok := t.keys.Insert([]byte(key), it); ok {
-		t.next.hash -= hashItem(key, old.(item))
+		t.forget(key, old.(item))
 	}
 	t.next.hash += hashItem(key, it)
+	if it.expires > 0 {
+		t.expiring.Insert(it.expiry(key), nil)
+	}
 }
 
 // remove removes a key, if it exists.
 func (t *transition) remove(key string) {
 	if old, ok := t.keys.Delete([]byte(key)); ok {
-		t.next.hash -= hashItem(key, old.(item))
+		t.forget(key, old.(item))
+	}
+}
+
+// forget drops what is kept besides about an item that is no longer there.
+func (t *transition) forget(key string, old item) {
+	t.next.hash -= hashItem(key, old)
+	if old.expires > 0 {
+		t.expiring.Delete(old.expiry(key))
 	}
 }
 

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"maps"
@@ -13,12 +12,21 @@ import (
 // A slowState is the state machine written down as plainly as possible.
 type slowState struct {
 	revision uint64
+	clock    uint64
 	items    map[string]item
 }
 
 func (s *slowState) apply(c command) (applied bool) {
 	old, exists := s.items[c.key]
 	switch {
+	case c.op == opElapse:
+		s.clock += uint64(c.span)
+		for key, it := range s.items {
+			if it.expires > 0 && it.expires <= s.clock {
+				s.revision++
+				delete(s.items, key)
+			}
+		}
 	case c.op == opTxn:
 		_, applied = s.transact(c.txn)
 		return applied
@@ -28,7 +36,11 @@ func (s *slowState) apply(c command) (applied bool) {
 		return false
 	case c.op == opPut:
 		s.revision++
-		s.items[c.key] = item{c.value, s.revision}
+		it := item{value: c.value, revision: s.revision}
+		if c.span > 0 {
+			it.expires = s.clock + uint64(c.span) + uint64(ttlGrace)
+		}
+		s.items[c.key] = it
 	case c.op == opDelete && exists:
 		s.revision++
 		delete(s.items, c.key)
@@ -57,7 +69,7 @@ func TestStateIsWhatTheSlowStateIs(t *testing.T) {
 			tr := s.transition()
 			for range 1 + r.IntN(3) {
 				c := randomCommand(r)
-				if c.op != opTxn {
+				if c.op != opTxn && c.op != opElapse {
 					c.op = op(1 + r.IntN(2))
 				}
 				if got, want := tr.apply(&c), slow.apply(c); got.applied != want {
@@ -71,11 +83,11 @@ func TestStateIsWhatTheSlowStateIs(t *testing.T) {
 				t.Fatal("a published state changed")
 			}
 			s = next
-			if !maps.Equal(itemsOf(s), slow.items) || s.revision != slow.revision || s.hash != hashOf(slow.items) {
-				t.Fatalf("run %d, step %d: %v at %d (%x), want %v at %d", run, step, itemsOf(s), s.revision, s.hash, slow.items, slow.revision)
+			if !maps.Equal(itemsOf(s), slow.items) || s.revision != slow.revision || s.clock != slow.clock || s.hash != hashOf(slow.items) {
+				t.Fatalf("run %d, step %d: %v at %d (%x), time %d, want %v at %d, time %d", run, step, itemsOf(s), s.revision, s.hash, s.clock, slow.items, slow.revision, slow.clock)
 			}
 		}
-		if again := roundTrip(t, s); !maps.Equal(itemsOf(again), slow.items) || again.hash != s.hash || again.revision != s.revision {
+		if again := roundTrip(t, s); !maps.Equal(itemsOf(again), slow.items) || again.hash != s.hash || again.revision != s.revision || again.clock != s.clock || again.expiring.Len() != s.expiring.Len() {
 			t.Fatalf("after a snapshot: %v, want %v", itemsOf(again), slow.items)
 		}
 	}
@@ -92,14 +104,14 @@ func TestAFailedComparisonTellsWhatIsThere(t *testing.T) {
 
 func snapshotBytes(t testing.TB, s *state) []byte {
 	var b bytes.Buffer
-	if err := (snapshot{state: s}).write(bufio.NewWriter(&b)); err != nil {
+	if err := (snapshot{state: s}).write(&b); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
 }
 
 func roundTrip(t testing.TB, s *state) *state {
-	again, err := readSnapshot(bytes.NewReader(snapshotBytes(t, s)), nil)
+	again, err := restoring{}.readSnapshot(bytes.NewReader(snapshotBytes(t, s)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,8 +127,13 @@ func TestSnapshotsKeepEverything(t *testing.T) {
 	}
 	b := snapshotBytes(t, s)
 	for n := range b {
-		if _, err := readSnapshot(bytes.NewReader(b[:n]), nil); err == nil {
+		if _, err := (restoring{}).readSnapshot(bytes.NewReader(b[:n])); err == nil {
 			t.Errorf("the first %d of %d bytes were accepted", n, len(b))
+		}
+		flipped := bytes.Clone(b)
+		flipped[n] ^= 1 << (n % 8)
+		if _, err := (restoring{}).readSnapshot(bytes.NewReader(flipped)); err == nil {
+			t.Errorf("a flipped bit in byte %d of %d was accepted", n, len(b))
 		}
 	}
 }
@@ -128,7 +145,7 @@ func FuzzReadSnapshot(f *testing.F) {
 	f.Add(snapshotBytes(f, s.commit()))
 	f.Add([]byte(snapshotMagic + "\x00\x00\x00\x00\xff\xff\xff\xff\x0f"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s, err := readSnapshot(bytes.NewReader(b), nil)
+		s, err := restoring{}.readSnapshot(bytes.NewReader(b))
 		if err != nil {
 			return
 		}
@@ -142,7 +159,7 @@ func TestDropNewestDropsTheNewest(t *testing.T) {
 	for _, test := range []struct{ keys, kept int }{{0, 0}, {3, 0}, {20, 15}, {200, 190}} {
 		var items []keyed
 		for i := range test.keys {
-			items = append(items, keyed{fmt.Sprint(i), item{"", uint64(test.keys - i)}})
+			items = append(items, keyed{fmt.Sprint(i), item{revision: uint64(test.keys - i)}})
 		}
 		kept := dropNewest(items)
 		if len(kept) != test.kept {

@@ -108,7 +108,7 @@ func (d *draft) step(c *command) *Error {
 		if refused != nil {
 			return refused
 		}
-		it, exists = item{value, d.revision}, true
+		it, exists = item{value: value, revision: d.revision}, true
 		d.writes = append(d.writes, write{c.key, it, true})
 	}
 	if d.size += len(it.value); d.size > maxResults {

@@ -14,7 +14,7 @@ import (
 // transact is a transaction written down as plainly as possible: on a copy, which is then kept or not. It
 // returns the answers of the operations that were carried out, and whether none was refused.
 func (s *slowState) transact(x *transaction) (answers []stepAnswer, done bool) {
-	next := slowState{revision: s.revision + 1, items: maps.Clone(s.items)}
+	next := slowState{revision: s.revision + 1, clock: s.clock, items: maps.Clone(s.items)}
 	steps := x.then
 	for _, c := range x.compare {
 		it, exists := s.items[c.key]
@@ -29,7 +29,7 @@ func (s *slowState) transact(x *transaction) (answers []stepAnswer, done bool) {
 		changed = changed || c.op != opGet && (exists || c.op != opDelete)
 		switch c.op {
 		case opPut:
-			next.items[c.key] = item{c.value, next.revision}
+			next.items[c.key] = item{value: c.value, revision: next.revision}
 		case opDelete:
 			delete(next.items, c.key)
 		case opAppend:
@@ -38,7 +38,7 @@ func (s *slowState) transact(x *transaction) (answers []stepAnswer, done bool) {
 				return answers, false
 			}
 			value, _ := json.Marshal(append(array, json.RawMessage(c.value)))
-			next.items[c.key] = item{string(value), next.revision}
+			next.items[c.key] = item{value: string(value), revision: next.revision}
 		case opAdd:
 			sum, ok := new(big.Int), true
 			if exists {
@@ -47,7 +47,7 @@ func (s *slowState) transact(x *transaction) (answers []stepAnswer, done bool) {
 			if delta, _ := new(big.Int).SetString(c.value, 10); !ok || !sum.Add(sum, delta).IsInt64() {
 				return answers, false
 			}
-			next.items[c.key] = item{sum.String(), next.revision}
+			next.items[c.key] = item{value: sum.String(), revision: next.revision}
 		}
 		it, found := next.items[c.key]
 		answers = append(answers, stepAnswer{c.key, it.value, found, it.revision})
@@ -95,7 +95,7 @@ func TestOperationsThatAreRefusedSayWhy(t *testing.T) {
 	big := `["` + strings.Repeat("x", maxBody-4) + `"]`
 	s := newState().transition()
 	for key, value := range map[string]string{"text": "x", "empty": "", "null": "null", "open": "[1", "most": "9223372036854775807", "big": big} {
-		s.set(key, item{value, 1})
+		s.set(key, item{value: value, revision: 1})
 	}
 	get := make([]command, 9)
 	for i := range get {

@@ -39,5 +39,5 @@ type Workload struct {
 var All = []Workload{
 	register, set, setFull, counter, queue, lock, uniqueIDs, durability,
 	listAppend, rwRegister, bank, longFork, writeSkew,
-	sequential, causal, sessions, prefix, staleBound,
+	sequential, causal, sessions, prefix, staleBound, ttl,
 }

@@ -21,8 +21,10 @@ import (
 type world struct {
 	r        *rand.Rand
 	bug      string
-	lists    bool                // transactions read lists
-	now, old map[string][]string // the values of each key; old is as they were some time ago
+	lists    bool                     // transactions read lists
+	now, old map[string][]string      // the values of each key; old is as they were some time ago
+	ends     map[string]time.Duration // when keys go
+	waited   time.Duration            // until operations were due
 	effects  int
 	h        history.History
 	next     int // process
@@ -46,7 +48,7 @@ func (w *world) drive(g gen.Generator, workers, operations int) {
 		calls[i].process = w.next
 		w.next++
 	}
-	busy, idle := 0, 0
+	busy, idle, start := 0, 0, w.time()
 	for operations > 0 && idle < 1000 {
 		i := w.r.IntN(workers)
 		c := &calls[i]
@@ -59,6 +61,7 @@ func (w *world) drive(g gen.Generator, workers, operations int) {
 				continue
 			}
 			idle = 0
+			w.waited += max(0, start+s.At-w.time())
 			busy++
 			c.open, c.applied = true, false
 			c.event = history.Op{Process: c.process, Type: history.Invoke, F: s.Op.F, Key: s.Op.Key, Value: s.Op.Value, Node: fmt.Sprintf("n%d", i%5+1)}
@@ -81,9 +84,12 @@ func (w *world) drive(g gen.Generator, workers, operations int) {
 }
 
 func (w *world) record(o history.Op) {
-	o.Index, o.Time = len(w.h), time.Duration(len(w.h))*10*time.Millisecond
+	o.Index, o.Time = len(w.h), w.time()
 	w.h = append(w.h, o)
 }
+
+// time is what the clients' clock shows: it goes with what they do.
+func (w *world) time() time.Duration { return w.waited + time.Duration(len(w.h))*10*time.Millisecond }
 
 // effect carries the operation out, or not.
 func (w *world) effect(c *call) {
@@ -124,8 +130,35 @@ func (w *world) put(key string, values ...string) {
 	}
 }
 
+// putTTL puts a key that is gone, unless the store forgets to remove it, when its time has come.
+func (w *world) putTTL(o history.Op) {
+	var pair [2]json.RawMessage
+	var ttl history.Duration
+	_ = json.Unmarshal(o.Value, &pair)
+	_ = json.Unmarshal(pair[1], &ttl)
+	if w.has("hasty", 0.3) {
+		ttl /= 2
+	}
+	w.put(o.Key, string(pair[0]))
+	w.ends[o.Key] = w.time() + time.Duration(ttl)
+	if w.has("immortal", 0.3) {
+		delete(w.ends, o.Key)
+	}
+}
+
+// expire removes what is due.
+func (w *world) expire() {
+	for key, end := range w.ends {
+		if end <= w.time() {
+			delete(w.now, key)
+			delete(w.ends, key)
+		}
+	}
+}
+
 // carryOut is the store's functions, as the reference node's client has them.
 func (w *world) carryOut(o history.Op) (value json.RawMessage, err string) {
+	w.expire()
 	own := w.now[o.Key]
 	switch o.F {
 	case "read":
@@ -139,6 +172,8 @@ func (w *world) carryOut(o history.Op) (value json.RawMessage, err string) {
 			return nil, "mismatch"
 		}
 		w.put(o.Key, string(pair[1]))
+	case "put-ttl":
+		w.putTTL(o)
 	case "add":
 		w.put(o.Key, append(slices.Clone(own), string(o.Value))...)
 	case "list":
@@ -261,7 +296,7 @@ func whole(values []string) int {
 // run makes a whole run of a workload on a store with a bug, or none, and judges it.
 func run(t *testing.T, load Workload, bug string, operations int) []checker.Result {
 	t.Helper()
-	w := &world{r: rand.New(rand.NewPCG(3, 5)), bug: bug, lists: load.Name == "list-append", now: make(map[string][]string)}
+	w := &world{r: rand.New(rand.NewPCG(3, 5)), bug: bug, lists: load.Name == "list-append", now: make(map[string][]string), ends: make(map[string]time.Duration)}
 	w.drive(load.Main(params), params.Concurrency, operations)
 	if load.Final != nil {
 		var keys []string
@@ -298,6 +333,7 @@ var bugsOf = map[string][]string{
 	"sessions":    {"stale", "fractured"},
 	"prefix":      {"torn", "lost"},
 	"stale-bound": {"stale"},
+	"ttl":         {"lost", "hasty", "immortal", "stale"},
 }
 
 // TestEveryWorkloadTellsRightFromWrong runs each workload on a store that keeps every promise, which must come out valid, and on

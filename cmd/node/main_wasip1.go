@@ -25,8 +25,8 @@ func main() {
 }
 
 // openStorage keeps the log in a file of our own: bbolt, which a real node uses, maps its file into memory.
-func openStorage(dir string, logger *slog.Logger) (*node.Storage, error) {
-	log, err := guest.OpenLog(dir)
+func openStorage(dir string, unsynced bool, logger *slog.Logger) (*node.Storage, error) {
+	log, err := guest.OpenLog(dir, unsynced)
 	if err != nil {
 		return nil, err
 	}
@@ -37,5 +37,9 @@ func openStorage(dir string, logger *slog.Logger) (*node.Storage, error) {
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	return &node.Storage{Logs: log, Stable: log, Snapshots: snapshots, Close: log.Close}, nil
+	s := &node.Storage{Logs: log, Stable: log, Snapshots: snapshots, Close: log.Close}
+	if unsynced {
+		s.Sync = log.Sync
+	}
+	return s, nil
 }

@@ -81,6 +81,11 @@ var accounts = []account{
 		rejects: "checker/testdata/stale-bound/invalid-too-stale", accepts: "checker/testdata/stale-bound/valid-near-too-stale",
 	},
 	{
+		code: "checker.TTL", name: "ttl", promise: "keys that live for a limited time go neither early nor much too late, and do not come back",
+		cost: "O(n) for each put of the same key", source: "the node's own promise, docs/node.md",
+		rejects: "checker/testdata/ttl/invalid-expired-early", accepts: "checker/testdata/ttl/valid-near-expired-early",
+	},
+	{
 		code: "checker.Bank", name: "bank", promise: "the total of all accounts never changes",
 		cost: "O(n) for n balances", source: "Jepsen's bank test",
 		rejects: "checker/testdata/bank/invalid-total", accepts: "checker/testdata/bank/valid-near-total",

@@ -47,24 +47,11 @@ func asNobody(t *testing.T, args ...string) (cmd *exec.Cmd, home string) {
 	return cmd, home
 }
 
-// nothingOf waits until nothing of a user's runs is left: no process that works with the folder, and, once it has been swept, no claim and no data.
+// nothingOf waits until no process of a user's run is left, which the kernel sees to, and then looks for claims and data when it has been swept.
 func nothingOf(t *testing.T, home string) {
 	t.Helper()
-	sweep := exec.Command(buildRift(t), "sweep")
-	sweep.Dir, sweep.Env = home, []string{"TMPDIR=" + home}
-	sweep.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-	if out, err := sweep.CombinedOutput(); err != nil {
-		t.Errorf("sweep: %v\n%s", err, out)
-	}
 	for deadline := time.Now().Add(settled); ; time.Sleep(20 * time.Millisecond) {
 		var left []string
-		for _, pattern := range []string{"rift-65534/*", "rift-data-65534/*"} {
-			found, err := filepath.Glob(filepath.Join(home, pattern))
-			if err != nil {
-				t.Fatal(err)
-			}
-			left = append(left, found...)
-		}
 		commands, _ := filepath.Glob("/proc/[0-9]*/cmdline") // the pattern is well formed
 		for _, path := range commands {
 			if b, _ := os.ReadFile(path); strings.Contains(string(b), home) {
@@ -72,11 +59,22 @@ func nothingOf(t *testing.T, home string) {
 			}
 		}
 		if len(left) == 0 {
-			return
+			break
 		}
 		if time.Now().After(deadline) {
-			t.Errorf("left: %q", left)
-			return
+			t.Fatalf("left: %q", left)
+		}
+	}
+	sweep := exec.Command(buildRift(t), "sweep")
+	sweep.Dir, sweep.Env = home, []string{"TMPDIR=" + home}
+	sweep.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	if out, err := sweep.CombinedOutput(); err != nil {
+		t.Errorf("sweep: %v\n%s", err, out)
+	}
+	for _, pattern := range []string{"rift-65534/*", "rift-data-65534/*"} {
+		left, err := filepath.Glob(filepath.Join(home, pattern))
+		if err != nil || len(left) > 0 {
+			t.Errorf("left: %q, error %v", left, err)
 		}
 	}
 }

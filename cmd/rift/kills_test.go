@@ -87,9 +87,21 @@ func inSandbox(t *testing.T) {
 	}
 }
 
+// sandbox is an enclosure that a test is in.
+type sandbox struct {
+	inherited []machine.Thing // mounts of this machine, which go when they go there
+	before    []machine.Thing // what was there before rift came
+	tags      map[string]bool // that runs have carried
+}
+
 // furnishSandbox gives the enclosure folders of its own for what rift keeps.
-func furnishSandbox(t *testing.T) {
+func furnishSandbox(t *testing.T) *sandbox {
 	t.Helper()
+	s := &sandbox{tags: make(map[string]bool)}
+	var err error
+	if s.inherited, err = machine.Look(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if err := (harness.Enclosure{Processes: true}).Furnish(); err != nil {
 		t.Fatal(err)
 	}
@@ -100,30 +112,30 @@ func furnishSandbox(t *testing.T) {
 	if err := unix.Mount("rift-test", data, "tmpfs", 0, ""); err != nil {
 		t.Fatal(err)
 	}
+	return s
 }
 
 func killInSandbox(t *testing.T) {
-	furnishSandbox(t)
+	s := furnishSandbox(t)
 	bystanders(t)
 	rift, store, draws := buildRift(t), t.TempDir(), killDraws(t)
-	tags := make(map[string]bool)
-	before := look(t, tags)
+	s.before = s.look(t)
 	for round := range kills(t, 4) {
 		plan := overlapping(t, draws, store)
 		moment := time.Duration(draws.Int64N(int64(6500 * time.Millisecond)))
 		run := start(t, rift, "run", "--cluster", "local", "--nodes", "3", "--time", "4s", "--plan", plan, "--seed", strconv.Itoa(round), "--store", store)
 		run.killAfter(moment)
-		run.tags(tags)
+		run.tags(s.tags)
 		sweep := start(t, rift, "sweep")
 		sweep.killAfter(time.Duration(draws.Int64N(int64(40 * time.Millisecond))))
 		first, second := start(t, rift, "sweep"), start(t, rift, "sweep")
-		for _, s := range []*program{first, second} {
-			if err := s.wait(); err != nil {
-				t.Errorf("round %d: one of two sweeps: %v\n%s", round, err, s.output())
+		for _, p := range []*program{first, second} {
+			if err := p.wait(); err != nil {
+				t.Errorf("round %d: one of two sweeps: %v\n%s", round, err, p.output())
 			}
 		}
 		t.Logf("round %d: killed after %v, in %s; swept: %q", round, moment, run.phase(), first.output()+second.output())
-		if !sameMachine(t, before, tags) {
+		if !s.asBefore(t) {
 			t.Fatalf("round %d: killed after %v; its output was\n%s", round, moment, run.output())
 		}
 	}
@@ -182,24 +194,26 @@ func bystanders(t *testing.T) {
 	}
 }
 
-// look looks at the machine, but of cgroups, which an enclosure does not keep apart, at those alone that carry one of the tags. The mounts of other
-// people's containers go, here too, with the folders that they are on.
-func look(t *testing.T, tags map[string]bool) []machine.Thing {
+// look looks at the machine, but of cgroups, which an enclosure does not keep apart, at those alone that carry one of the tags.
+func (s *sandbox) look(t *testing.T) []machine.Thing {
 	t.Helper()
 	things, err := machine.Look(t.Context(), harness.DataRoot(), "/run/rift")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return slices.DeleteFunc(append(things, vdsos(t)...), func(g machine.Thing) bool {
-		if g.Kind != machine.Cgroup {
-			return g.Kind == machine.Mount && strings.HasPrefix(g.Name, "/var/lib/docker/")
-		}
-		for tag := range tags {
-			if strings.Contains(g.Name, tag) {
-				return false
+		switch g.Kind {
+		case machine.Mount:
+			return slices.Contains(s.inherited, g)
+		case machine.Cgroup:
+			for tag := range s.tags {
+				if strings.Contains(g.Name, tag) {
+					return false
+				}
 			}
+			return true
 		}
-		return true
+		return false
 	})
 }
 
@@ -240,13 +254,13 @@ func vdso(pid int) []byte {
 	return nil
 }
 
-// sameMachine waits until the machine is as it was, and says what is not.
-func sameMachine(t *testing.T, before []machine.Thing, tags map[string]bool) bool {
+// asBefore waits until the machine is as it was, and says what is not.
+func (s *sandbox) asBefore(t *testing.T) bool {
 	t.Helper()
 	var left, lost []machine.Thing
 	for deadline := time.Now().Add(settled); ; time.Sleep(20 * time.Millisecond) {
-		after := look(t, tags)
-		left, lost = machine.New(before, after), machine.New(after, before)
+		after := s.look(t)
+		left, lost = machine.New(s.before, after), machine.New(after, s.before)
 		if len(left)+len(lost) == 0 {
 			return true
 		}

@@ -17,9 +17,10 @@ import (
 
 // The cluster on which faults are tried.
 const (
-	trialNodes = 3
-	trialFor   = 400 * time.Millisecond // how long a fault stays in; putting it in and proving it takes what it takes
-	trialTime  = time.Minute            // that one trial may take in all
+	trialNodes  = 3
+	trialSpares = 1                      // for a cluster to grow by
+	trialFor    = 400 * time.Millisecond // how long a fault stays in; putting it in and proving it takes what it takes
+	trialTime   = time.Minute            // that one trial may take in all
 )
 
 // attempt is one trial of a kind of fault.
@@ -58,14 +59,14 @@ func (a *app) tryKinds(ctx context.Context, p trialPlace, kinds []nemesis.Kind, 
 	if err != nil {
 		return fmt.Errorf("find rift's own program, which is the nodes': %w", err)
 	}
-	var unshown []attempt
-	err = a.tryOn(ctx, p, system.Echo{Program: self, Args: []string{echoName}}, kinds, n, func(t attempt) bool {
-		if t.Proven() {
-			each(t)
-			return true
+	var unshown []nemesis.Kind
+	err = a.tryOn(ctx, p, system.Echo{Program: self, Args: []string{echoName}}, kinds, n, func(t attempt, first bool) bool {
+		if first && !t.Proven() {
+			unshown = append(unshown, t.kind)
+			return false
 		}
-		unshown = append(unshown, t)
-		return false
+		each(t)
+		return true
 	})
 	if err != nil {
 		return unmade(ctx, kinds, err, each)
@@ -73,19 +74,15 @@ func (a *app) tryKinds(ctx context.Context, p trialPlace, kinds []nemesis.Kind, 
 	if len(unshown) == 0 {
 		return nil
 	}
-	var again []nemesis.Kind
-	for _, t := range unshown {
-		again = append(again, t.kind)
-	}
 	reference, err := findSystem("node", "")
 	if err == nil {
-		err = a.tryOn(ctx, p, reference, again, n, func(t attempt) bool {
+		err = a.tryOn(ctx, p, reference, unshown, n, func(t attempt, first bool) bool {
 			each(t)
-			return t.Proven()
+			return !first || t.Proven()
 		})
 	}
 	if err != nil {
-		return unmade(ctx, again, fmt.Errorf("it cannot be shown on echo nodes, and on reference nodes: %w", err), each)
+		return unmade(ctx, unshown, fmt.Errorf("it cannot be shown on echo nodes, and on reference nodes: %w", err), each)
 	}
 	return nil
 }
@@ -102,8 +99,8 @@ func unmade(ctx context.Context, kinds []nemesis.Kind, err error, each func(atte
 }
 
 // tryOn tries kinds of fault on the nodes of one system, each until it has been tried n times or is not to go on.
-func (a *app) tryOn(ctx context.Context, p trialPlace, s harness.System, kinds []nemesis.Kind, n int, goOn func(attempt) bool) (err error) {
-	spec, done, err := a.scratch(ctx, p.cluster, s, history.Test{Nodes: trialNodes, System: s.Name(), Disk: p.disk})
+func (a *app) tryOn(ctx context.Context, p trialPlace, s harness.System, kinds []nemesis.Kind, n int, goOn func(t attempt, first bool) bool) (err error) {
+	spec, done, err := a.scratch(ctx, p.cluster, s, history.Test{Nodes: trialNodes, Spares: trialSpares, System: s.Name(), Disk: p.disk})
 	if err != nil {
 		return err
 	}
@@ -111,7 +108,7 @@ func (a *app) tryOn(ctx context.Context, p trialPlace, s harness.System, kinds [
 	id := 0
 	return harness.Scratch(ctx, spec, func(c *harness.Cluster) error {
 		for _, k := range kinds {
-			for range n {
+			for i := range n {
 				id++
 				trying, cancel := context.WithTimeout(ctx, trialTime)
 				t := c.Try(trying, usualFault(k, id))
@@ -119,7 +116,7 @@ func (a *app) tryOn(ctx context.Context, p trialPlace, s harness.System, kinds [
 				if ctx.Err() != nil {
 					return harness.ErrInterrupted
 				}
-				if !goOn(attempt{k, s.Name(), t}) {
+				if !goOn(attempt{k, s.Name(), t}, i == 0) {
 					break
 				}
 			}
@@ -133,5 +130,5 @@ func applied(e history.Evidence) time.Duration { return cmp.Or(e.Applied, e.Took
 
 // milliseconds is a duration in a form that is easy to compare.
 func milliseconds(d time.Duration) float64 {
-	return float64(d.Round(10*time.Microsecond)) / float64(time.Millisecond)
+	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
 }

@@ -74,6 +74,24 @@ func (u until) Observe(worker int, ended history.Type) Generator {
 	return until{u.end, Observe(u.g, worker, ended)}
 }
 
+// After gives nothing before a time of the phase.
+func After(start time.Duration, g Generator) Generator { return after{start, g} }
+
+type after struct {
+	start time.Duration
+	g     Generator
+}
+
+func (a after) Next(c Context) (Step, Generator) {
+	s, rest := a.g.Next(c)
+	s.At = max(s.At, a.start)
+	return s, after{a.start, rest}
+}
+
+func (a after) Observe(worker int, ended history.Type) Generator {
+	return after{a.start, Observe(a.g, worker, ended)}
+}
+
 // Mix gives each operation from one of several streams, drawn with the streams' weights. The streams must give an
 // operation whenever they are asked; when the drawn one is done, so is the mix.
 func Mix(seed int64, parts ...Weighted) Generator {

@@ -77,6 +77,20 @@ func TestCombinators(t *testing.T) {
 	}
 }
 
+func TestAfterDefersWhatIsEarly(t *testing.T) {
+	late := After(time.Second, UntilOK(2, Op{F: "a"}))
+	s, g := late.Next(Context{})
+	if s.Status != Ready || s.At != time.Second {
+		t.Errorf("it gives %+v, want an operation at 1 s", s)
+	}
+	if s, _ = Observe(g, 0, history.Info).Next(Context{Time: 2 * time.Second}); s.Status != Ready || s.At != time.Second {
+		t.Errorf("after a failure it gives %+v", s)
+	}
+	if s, _ = After(time.Second, After(time.Minute, numbered("a"))).Next(Context{}); s.At != time.Minute {
+		t.Errorf("what is later anyway comes at %s", s.At)
+	}
+}
+
 func TestPhasesWaitForOpenOperations(t *testing.T) {
 	g := Phases(Limit(1, numbered("a")), numbered("b"))
 	s, g := g.Next(Context{Workers: 2})

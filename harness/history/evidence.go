@@ -78,6 +78,13 @@ const Unreachable = "unreachable"
 // NoMember is the State of a View of a spare node that is no member: nothing runs on it.
 const NoMember = "no member"
 
+// Retired is the State of a View of a node that stays down for the rest of the run, because a fault has damaged its data and it refuses to start on
+// it, as it should.
+const Retired = "retired"
+
+// Counts says whether the node is one that the system is to be judged by: it is a member, and not retired.
+func (v View) Counts() bool { return v.State != NoMember && v.State != Retired }
+
 // The phases that others look for by their names.
 const (
 	MainPhase     = "main"     // clients and faults side by side

@@ -92,10 +92,17 @@ func Of(things []Thing, tag string) []Thing {
 
 // New are the things that are there after and were not before.
 func New(before, after []Thing) []Thing {
-	return slices.DeleteFunc(slices.Clone(after), func(t Thing) bool {
-		_, was := slices.BinarySearchFunc(before, t, compare)
-		return was
-	})
+	was := make(map[Thing]bool)
+	for _, t := range before {
+		was[t.bare()] = true
+	}
+	return slices.DeleteFunc(slices.Clone(after), func(t Thing) bool { return was[t.bare()] })
+}
+
+// bare is the thing without what is only said of it.
+func (t Thing) bare() Thing {
+	t.Remedy = ""
+	return t
 }
 
 func compare(a, b Thing) int {

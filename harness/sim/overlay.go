@@ -69,7 +69,7 @@ func WriteOverlay(goroot, dir string) (string, error) {
 	if n := bytes.Count(source, []byte(takesHead)); n != 1 {
 		return "", fmt.Errorf("%s takes a goroutine off its queue at %d places that are known, not at one: %w", original, n, ErrOtherRuntime)
 	}
-	patched, path := filepath.Join(dir, "proc.go"), filepath.Join(dir, "overlay.json")
+	patched, path := filepath.Join(dir, "proc.txt"), filepath.Join(dir, "overlay.json") // whose name does not make the folder a package
 	if patched, err = filepath.Abs(patched); err != nil {
 		return "", fmt.Errorf("write the overlay: %w", err)
 	}

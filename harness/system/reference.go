@@ -41,7 +41,7 @@ func (Reference) Doc() string {
 
 // Functions are what the client can do.
 func (Reference) Functions() []string {
-	return append([]string{"read", "write", "cas", "add", "list"}, slices.Sorted(maps.Keys(transactions))...)
+	return append([]string{"read", "write", "cas", "add", "list", "put-ttl"}, slices.Sorted(maps.Keys(transactions))...)
 }
 
 // Options are what the node and its client can be told.

@@ -74,5 +74,64 @@ at 2s every 10s partition isolate-leader for 5s
 			Name: "write-skew", Doc: "transactions are checked for conflicts between writes only",
 			Workload: "write-skew", Nemesis: []string{"kill", "partition"}, Checker: "rw-register",
 		},
+		{
+			// The leader falls silent for less than an election takes, or dies, with forwarded requests under way.
+			Name: "double-apply", Doc: "a follower sends a forwarded request again when its answer was lost",
+			Workload: "list-append", Checker: "list-append", Plan: `
+at 1s every 5s pause leader for 400ms
+at 3s every 5s kill leader for 2s
+`,
+		},
+		{
+			// The leader sleeps for longer than an election takes. When it wakes, it answers what has come in meanwhile.
+			Name: "zombie-leader", Doc: "a leader that wakes from a pause serves reads on what it knew before",
+			Workload: "register", Checker: "linearizable", Plan: `
+at 1s every 6s pause leader for 3s
+`,
+		},
+		{
+			// Whoever leads is set a minute ahead, and takes the minute for passed.
+			Name: "clock-ttl", Doc: "keys expire by the leader's wall clock",
+			Workload: "ttl", Checker: "ttl", Plan: `
+at 1s every 6s clock leader skew=bump offset=1m for 3s
+`,
+		},
+		{
+			Name: "no-fsync", Doc: "writes are acknowledged before the log is durable",
+			Workload: "set", Checker: "set", Plan: `
+at 2s every 10s power minority loss=all for 3s
+at 7s every 10s power all loss=all for 1s
+`,
+		},
+		{
+			// What could not be synced is in the files until the power fails. A healthy node has ended by then, and the second
+			// failure finds it up again.
+			Name: "fsync-eio-continue", Doc: "a failed fsync is taken for done",
+			Workload: "set", Checker: "set", Plan: `
+at 2s every 14s disk-error all op=fsync share=1 for 4s
+at 4s every 14s power all loss=all for 1s
+at 8s every 14s power one loss=all for 2s
+at 11s every 14s disk-error one op=write nth=2 for 3s
+`,
+		},
+		{
+			// What found no space is in memory until all nodes are killed. Healthy ones have ended by themselves before.
+			Name: "ignore-enospc", Doc: "a log write that finds the disk full is taken for done",
+			Workload: "set", Checker: "set", Plan: `
+at 1s every 12s disk-slow minority mode=fsync delay=20ms for 3s
+at 5s every 12s disk-full all for 4s
+at 7s every 12s kill all for 3s
+lane late at 11s every 12s kill one for 1s
+`,
+		},
+		{
+			// Logs are long enough for a healthy node to fall back on an older snapshot, or on nothing else.
+			Name: "torn-snapshot", Doc: "a snapshot is restored whatever its checksum says",
+			Workload: "set", Checker: "set", Plan: `
+at 5s every 4s truncate one path=state.bin bytes=4096 for 1s
+at 7s every 4s bit-flip one path=state.bin for 1s
+`,
+			Options: map[string]string{"snapshot-threshold": "100", "trailing-logs": "1000000"},
+		},
 	}
 }

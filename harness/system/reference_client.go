@@ -61,6 +61,8 @@ func (c *referenceClient) Invoke(ctx context.Context, op history.Op) (json.RawMe
 	case "write":
 		_, err := c.do(ctx, http.MethodPut, "/v1/kv/"+url.PathEscape(op.Key), nil, op.Value)
 		return op.Value, err
+	case "put-ttl":
+		return c.putTTL(ctx, op)
 	case "cas":
 		return c.cas(ctx, op)
 	case "add":
@@ -127,6 +129,17 @@ func (c *referenceClient) cas(ctx context.Context, op history.Op) (json.RawMessa
 	if errors.As(err, &refused) && (refused.Code == "compare_failed" || refused.Code == "key_not_found") {
 		return op.Value, harness.ErrMismatch
 	}
+	return op.Value, err
+}
+
+// putTTL puts a value that the node removes after a while; the operation's value is [value, time to live].
+func (c *referenceClient) putTTL(ctx context.Context, op history.Op) (json.RawMessage, error) {
+	var pair [2]json.RawMessage
+	var ttl history.Duration
+	if json.Unmarshal(op.Value, &pair) != nil || json.Unmarshal(pair[1], &ttl) != nil {
+		return nil, unusable(op, "[value, duration]")
+	}
+	_, err := c.do(ctx, http.MethodPut, "/v1/kv/"+url.PathEscape(op.Key), url.Values{"ttl": {ttl.String()}}, pair[0])
 	return op.Value, err
 }
 

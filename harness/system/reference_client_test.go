@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -50,6 +51,12 @@ func TestWhatTheNodeSaysIsWhatTheHistoryGets(t *testing.T) {
 		{"a write", write, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"revision":3}`) }, "7", history.OK, false},
 		{"a value", read, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"value":"7","revision":3}`) }, "7", history.OK, false},
 		{"a value that no workload wrote", read, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"value":"x y"}`) }, `"x y"`, history.OK, false},
+		{"a key that lives for a while", history.Op{F: "put-ttl", Key: "a/b", Value: json.RawMessage(`[7,"1.5s"]`)}, func(w http.ResponseWriter, r *http.Request) {
+			if b, err := io.ReadAll(r.Body); err != nil || r.Method != http.MethodPut || r.URL.RequestURI() != "/v1/kv/a%2Fb?ttl=1.5s" || string(b) != "7" {
+				http.Error(w, fmt.Sprintf("%s %s %s", r.Method, r.URL, b), http.StatusBadRequest)
+			}
+		}, `[7,"1.5s"]`, history.OK, false},
+		{"one that lives for nobody knows how long", history.Op{F: "put-ttl", Key: "a", Value: json.RawMessage(`7`)}, nil, "", history.Fail, false},
 		{"no value", read, refuse(404, "key_not_found", true), "null", history.OK, false},
 		{"a list", history.Op{F: "list"}, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"items":[{"value":"1"},{"value":"2"}]}`) }, "[1,2]", history.OK, false},
 		{"an empty list", history.Op{F: "list"}, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"items":[]}`) }, "[]", history.OK, false},

@@ -127,6 +127,9 @@ func Sweep(prefix string) ([]string, error) {
 		if dead {
 			err = unmount(m.path)
 		}
+		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) {
+			continue // another sweep was faster
+		}
 		switch {
 		case err != nil:
 			errs = append(errs, fmt.Errorf("sweep lossy file system %s (%s): %w", m.path, m.source, err))

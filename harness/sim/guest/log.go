@@ -15,12 +15,14 @@ import (
 )
 
 // Log is raft's log, and its term and vote, in one file that is only appended to: raft.LogStore and raft.StableStore. The library's usual
-// stores map files into memory, which WebAssembly cannot. Every change is on disk (fsync) when the call returns.
+// stores map files into memory, which WebAssembly cannot. Every change is on disk (fsync) when the call returns, unless the log
+// was opened unsynced: then it is after the next Sync.
 //
 // A record is its length, its CRC-32C, and its body: an entry, the removal of a range, or a key with its value. What follows the first record that is damaged
 // was never acknowledged, and is cut off when the file is opened.
 type Log struct {
 	file        *os.File
+	unsynced    bool
 	size        int64 // of the file
 	cut         int64 // bytes that were cut off when it was opened
 	first, last uint64
@@ -37,8 +39,8 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// OpenLog opens, or makes, the log in a folder.
-func OpenLog(dir string) (*Log, error) {
+// OpenLog opens, or makes, the log in a folder. Only a program with a bug on purpose wants it unsynced.
+func OpenLog(dir string, unsynced bool) (*Log, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
@@ -47,7 +49,7 @@ func OpenLog(dir string) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the log: %w", err)
 	}
-	l := &Log{file: file, entries: make(map[uint64]*raft.Log), values: make(map[string][]byte)}
+	l := &Log{file: file, unsynced: unsynced, entries: make(map[uint64]*raft.Log), values: make(map[string][]byte)}
 	if err := l.read(); err != nil {
 		return nil, errors.Join(fmt.Errorf("read %s: %w", path, err), file.Close())
 	}
@@ -142,7 +144,7 @@ func (l *Log) write(bodies ...[]byte) error {
 		b = append(b, body...)
 	}
 	n, err := l.file.WriteAt(b, l.size)
-	if err == nil {
+	if err == nil && !l.unsynced {
 		err = l.file.Sync()
 	}
 	if err != nil {
@@ -151,6 +153,9 @@ func (l *Log) write(bodies ...[]byte) error {
 	l.size += int64(len(b))
 	return nil
 }
+
+// Sync puts on disk what was written so far.
+func (l *Log) Sync() error { return l.file.Sync() }
 
 // FirstIndex is the first entry's index; 0 if there is none.
 func (l *Log) FirstIndex() (uint64, error) { return l.first, nil }
