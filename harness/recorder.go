@@ -18,6 +18,7 @@ const flushEvery = 20 * time.Millisecond
 // Recorder writes everything that happens into the run's folder, by the run's clock. It is safe for concurrent use.
 type Recorder struct {
 	now      func() time.Duration
+	tap      func(history.Op) // may be nil
 	history  *appender
 	evidence *appender
 	views    *appender
@@ -58,6 +59,9 @@ func NewRecorder(dir string, now func() time.Duration) (*Recorder, error) {
 // Now is the time since the run's start.
 func (r *Recorder) Now() time.Duration { return r.now() }
 
+// Tap has every event of the history handed on from now on, in order. It is called before anything is recorded, and must not record anything itself.
+func (r *Recorder) Tap(tap func(history.Op)) { r.tap = tap }
+
 // Append gives the event its index and its time, takes it down, and returns it.
 func (r *Recorder) Append(op history.Op) history.Op {
 	r.mu.Lock()
@@ -66,6 +70,9 @@ func (r *Recorder) Append(op history.Op) history.Op {
 	r.index++
 	r.line = append(op.AppendJSON(r.line[:0]), '\n')
 	r.history.write(r.line)
+	if r.tap != nil {
+		r.tap(op)
+	}
 	return op
 }
 

@@ -39,6 +39,7 @@ type Config struct {
 
 	Bugs    []string // names of bugs on purpose, see Bugs
 	Version string   // shown by /v1/status
+	Trace   bool     // write every transition to the log, for whoever checks them, see trace.go
 
 	wallClock func() time.Time // for tests of the bug split-clock-lease; nil: time.Now
 }

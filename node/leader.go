@@ -193,6 +193,7 @@ func (n *Node) transfer(ctx context.Context, to string) error {
 	if err := settle(ctx, n.raft.LeadershipTransferToServer(best.ID, best.Address)); err != nil {
 		return perhaps(CodeTimeout, "hand the leadership over to %s: %v", best.ID, err)
 	}
+	n.machine.trace.transferred(best.ID)
 	return nil
 }
 

@@ -20,6 +20,7 @@ type machine struct {
 	// restoring and aborted are seams of bugs; nothing in a healthy node.
 	restoring restoring
 	aborted   func(t *transition, x *transaction, d *draft)
+	trace     *tracer
 
 	restores atomic.Uint64 // snapshots restored so far
 
@@ -65,7 +66,9 @@ func (m *machine) ApplyBatch(logs []*raft.Log) []any {
 		}
 		t.next.index = l.Index
 	}
-	m.publish(t.commit())
+	next := t.commit()
+	m.publish(next)
+	m.trace.applied(logs, next)
 	return answers
 }
 
@@ -133,7 +136,7 @@ func (m *machine) wait(ctx context.Context, index uint64) (*state, error) {
 }
 
 // Snapshot hands the current state to raft, which writes it out while newer ones are published.
-func (m *machine) Snapshot() (raft.FSMSnapshot, error) { return snapshot{m.state()}, nil }
+func (m *machine) Snapshot() (raft.FSMSnapshot, error) { return snapshot{m.state(), m.trace}, nil }
 
 // Restore replaces everything by a snapshot that some machine's Snapshot wrote.
 func (m *machine) Restore(r io.ReadCloser) error {
@@ -144,6 +147,7 @@ func (m *machine) Restore(r io.ReadCloser) error {
 	}
 	m.restores.Add(1)
 	m.publish(s)
+	m.trace.restored(s)
 	return nil
 }
 

@@ -159,12 +159,16 @@ func (n *Node) assemble(host Host, listener net.Listener) (err error) {
 	if n.identity, err = loadIdentity(n.config.ID, n.config.ClusterID, n.storage.Stable); err != nil {
 		return err
 	}
+	if n.config.Trace {
+		n.machine.trace = &tracer{n.logger}
+	}
+	n.machine.trace.started(existing)
 	n.machine.onCluster = func(id string) {
 		if err := n.identity.learn(id); err != nil {
 			n.fail(err)
 		}
 	}
-	stable := raft.StableStore(&voteStore{StableStore: strictStable{n.storage.Stable, n.disk}})
+	stable := raft.StableStore(&voteStore{StableStore: strictStable{n.storage.Stable, n.disk}, trace: n.machine.trace})
 	if n.seams.stable != nil {
 		stable = n.seams.stable(stable)
 	}
@@ -196,6 +200,7 @@ func (n *Node) assemble(host Host, listener net.Listener) (err error) {
 	if err != nil {
 		return fmt.Errorf("start raft on the data directory: %w", err)
 	}
+	n.machine.trace.follow(n.raft)
 	n.disk.running.Store(true)
 	return nil
 }

@@ -27,7 +27,10 @@ type keyed struct {
 }
 
 // A snapshot is an immutable state on its way to disk (raft.FSMSnapshot).
-type snapshot struct{ *state }
+type snapshot struct {
+	*state
+	trace *tracer
+}
 
 // Persist streams the state: magic, index, revision, replicated time, cluster id, members, then the number of
 // keys and each key with its value, revision and expiry, in the order of the keys. All numbers are
@@ -35,9 +38,11 @@ type snapshot struct{ *state }
 // last: raft's snapshot store keeps a checksum of its own, but checks it only when it opens a snapshot,
 // and not what it then reads and sends to others.
 func (s snapshot) Persist(sink raft.SnapshotSink) error {
+	s.trace.snapshot("snapshot", s.state)
 	if err := s.write(sink); err != nil {
 		return errors.Join(fmt.Errorf("write snapshot: %w", err), sink.Cancel())
 	}
+	defer s.trace.snapshot("snapshot-end", s.state)
 	return sink.Close()
 }
 

@@ -104,7 +104,7 @@ func TestAFailedComparisonTellsWhatIsThere(t *testing.T) {
 
 func snapshotBytes(t testing.TB, s *state) []byte {
 	var b bytes.Buffer
-	if err := (snapshot{s}).write(&b); err != nil {
+	if err := (snapshot{state: s}).write(&b); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()

@@ -13,6 +13,7 @@ const (
 	keyVoteTerm      = "LastVoteTerm"
 	keyVoteCandidate = "LastVoteCand"
 	keyVote          = "rift/vote"
+	keyTerm          = "CurrentTerm"
 )
 
 // A voteStore keeps the term and the candidate of the last vote in one record. The library writes them
@@ -22,12 +23,18 @@ type voteStore struct {
 	raft.StableStore
 	mu   sync.Mutex
 	term uint64 // the term of the vote that is being written
+
+	trace *tracer
 }
 
 // SetUint64 holds a vote's term back until its candidate comes.
 func (s *voteStore) SetUint64(key []byte, v uint64) error {
 	if string(key) != keyVoteTerm {
-		return s.StableStore.SetUint64(key, v)
+		err := s.StableStore.SetUint64(key, v)
+		if err == nil && string(key) == keyTerm {
+			s.trace.term(v)
+		}
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -42,7 +49,11 @@ func (s *voteStore) Set(key, v []byte) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.StableStore.Set([]byte(keyVote), append(binary.BigEndian.AppendUint64(nil, s.term), v...))
+	err := s.StableStore.Set([]byte(keyVote), append(binary.BigEndian.AppendUint64(nil, s.term), v...))
+	if err == nil {
+		s.trace.vote(s.term, v)
+	}
+	return err
 }
 
 // GetUint64 returns a vote's term from the record.

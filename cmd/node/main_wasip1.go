@@ -25,10 +25,13 @@ func main() {
 }
 
 // openStorage keeps the log in a file of our own: bbolt, which a real node uses, maps its file into memory.
-func openStorage(dir string, unsynced bool, _ *slog.Logger) (*node.Storage, error) {
+func openStorage(dir string, unsynced bool, logger *slog.Logger) (*node.Storage, error) {
 	log, err := guest.OpenLog(dir, unsynced)
 	if err != nil {
 		return nil, err
+	}
+	if n := log.Cut(); n > 0 {
+		logger.Info("trace", "event", "torn", "bytes", n)
 	}
 	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, 2, nil)
 	if err != nil {

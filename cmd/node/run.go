@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"rift/node"
 )
@@ -39,6 +41,7 @@ Flags:
   -trailing-logs N        log entries to keep after a snapshot, for followers that lag (default %[6]d)
   -log-format FORMAT      text or json (default text)
   -log-level LEVEL        debug, info, warn or error (default info)
+  -trace                  write every change of role, term, vote and state to the log (msg=trace)
   -bug NAME[,NAME...]     break a promise on purpose:
 %[7]s  -version               print the version and exit
 
@@ -81,6 +84,7 @@ func parse(args []string) (commandLine, error) {
 	f.Uint64Var(&c.config.TrailingLogs, "trailing-logs", c.config.TrailingLogs, "")
 	f.StringVar(&c.format, "log-format", "text", "")
 	f.TextVar(&c.level, "log-level", slog.LevelInfo, "")
+	f.BoolVar(&c.config.Trace, "trace", false, "")
 	f.BoolVar(&c.version, "version", false, "")
 	f.Func("join", "", list(&c.config.Join))
 	f.Func("bug", "", list(&c.config.Bugs))
@@ -127,6 +131,7 @@ func run(ctx context.Context, host node.Host, args []string, stdout, stderr io.W
 		fmt.Fprintln(stdout, "node", c.config.Version)
 		return 0
 	}
+	before := runtime.NumGoroutine()
 	options := &slog.HandlerOptions{Level: c.level}
 	logger := slog.New(slog.NewTextHandler(stderr, options))
 	if c.format == "json" {
@@ -147,7 +152,20 @@ func run(ctx context.Context, host node.Host, args []string, stdout, stderr io.W
 	if err := n.Shutdown(); err != nil {
 		logger.Warn("did not stop cleanly", "error", err)
 	}
+	if c.config.Trace {
+		logger.Info("trace", "node", c.config.ID, "event", "stop", "left", left(before))
+	}
 	return code
+}
+
+// left is how many goroutines there are still that there were not before the node was started. Those that are ending get a moment for that.
+func left(before int) int {
+	every := time.NewTicker(10 * time.Millisecond)
+	defer every.Stop()
+	for until := time.Now().Add(2 * time.Second); runtime.NumGoroutine() > before && time.Now().Before(until); {
+		<-every.C
+	}
+	return max(0, runtime.NumGoroutine()-before)
 }
 
 func help() string {

@@ -121,6 +121,11 @@ var accounts = []account{
 		rejects: "checker/convergence_test.go", accepts: "checker/convergence_test.go",
 	},
 	{
+		code: "checker.Invariants", name: "invariants", promise: "inside a cluster of Raft nodes: one leader and one vote a term, what was committed stays, the same state at the same index",
+		cost: "O(n) for n transitions", source: "Ongaro & Ousterhout, In Search of an Understandable Consensus Algorithm, 2014, figure 3",
+		rejects: "checker/invariants_test.go", accepts: "checker/invariants_test.go",
+	},
+	{
 		code: "checker.Availability", name: "availability", promise: "how long nobody was served, and how long recovery took; a bound if one is given",
 		cost: "O(n log n + n·f) for f faults", source: "Rift's own",
 		rejects: "checker/convergence_test.go", accepts: "checker/convergence_test.go",

@@ -25,6 +25,9 @@ func judge(ctx context.Context, r *history.Run, w workloads.Workload, notes ...s
 			Plan: r.Plan, Evidence: r.Evidence, Phases: r.Phases, Within: within,
 		}})
 	}
+	if trace, err := checker.ReadTrace(r.Logs); err == nil && len(trace) > 0 { // what cannot be read, node-logs says
+		checkers = append(checkers, checker.Named{Name: "invariants", Checker: checker.Invariants{Trace: trace, Phases: r.Phases}})
+	}
 	checkers = append(checkers,
 		checker.Named{Name: "availability", Checker: checker.Availability{Phases: r.Phases, Evidence: r.Evidence}},
 		checker.Named{Name: "stats", Checker: checker.Stats{}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -17,11 +18,19 @@ import (
 	"rift/harness/history"
 	"rift/harness/sim"
 	"rift/nemesis"
+	"rift/workloads"
 )
 
+// simOptions are the flags of simulated runs.
+type simOptions struct {
+	test     testOptions
+	schedule string
+	store    string
+	search   searchOptions
+}
+
 func (a *app) simCommand() *cobra.Command {
-	var o testOptions
-	var store, schedule string
+	var o simOptions
 	c := &cobra.Command{
 		Use: "sim", Short: "Make a run in a simulated world: the same seed gives the same bytes",
 		Long: `Makes a run as 'rift run' does, with the same workloads, faults and checkers, in a simulated world: the nodes' own program, compiled for
@@ -33,20 +42,25 @@ The faults that can be simulated: ` + strings.Join(sim.Kinds(), ", ") + `.`,
   rift sim --bug stale-read --nemesis partition --time 20s --seed 1`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			chosen, err := o.resolve(c)
-			if err != nil {
+			if err := errors.Join(o.search.check(), o.fill()); err != nil {
 				return err
 			}
-			if !slices.Contains(sim.Schedules, schedule) {
-				return usagef("--schedule: %q given, one of %s allowed", schedule, strings.Join(sim.Schedules, ", "))
+			chosen, err := o.test.resolve(c)
+			switch {
+			case err != nil:
+				return err
+			case o.search.worker:
+				return a.work(c.Context(), o)
+			case o.search.seeds != "":
+				return a.search(c.Context(), o)
 			}
-			chosen.test.Schedule = schedule
-			program, err := loadProgram(c.Context(), o.bin)
+			chosen.test.Schedule = o.schedule
+			program, err := loadProgram(c.Context(), o.test.bin)
 			if err != nil {
 				return err
 			}
 			defer program.Close(context.WithoutCancel(c.Context()))
-			outcome, err := a.simulate(c.Context(), chosen, program, store)
+			outcome, err := a.simulate(c.Context(), chosen, program, o.store)
 			if err != nil {
 				return err
 			}
@@ -54,52 +68,94 @@ The faults that can be simulated: ` + strings.Join(sim.Kinds(), ", ") + `.`,
 			return nil
 		},
 	}
-	o.flags(c)
+	o.test.flags(c)
+	o.search.flags(c)
 	f := c.Flags()
-	f.StringVar(&schedule, "schedule", sim.Schedules[0], "in which order goroutines run that could: seeded (as the seed draws) or fifo")
-	f.StringVar(&store, "store", "store", "folder in which runs are kept")
+	f.StringVar(&o.schedule, "schedule", sim.Schedules[0], "in which order goroutines run that could: seeded (as the seed draws) or fifo")
+	f.StringVar(&o.store, "store", "store", "folder in which runs are kept")
 	for name, value := range map[string]string{"time": "20s", "rate": "70", "concurrency": "1n", "bin": ""} {
 		f.Lookup(name).DefValue = value
 		_ = f.Set(name, value) // they are well formed
 		f.Lookup(name).Changed = false
 	}
 	f.Lookup("bin").Usage = "program for WebAssembly to run as a node, in place of node.wasm"
+	c.AddCommand(a.simBugsCommand())
 	return c
+}
+
+// fill checks and fills in what is not said: nodes tell their transitions, a search without faults has those that the seed draws, and faults are drawn of those that can be
+// simulated.
+func (o *simOptions) fill() error {
+	if !slices.Contains(sim.Schedules, o.schedule) {
+		return usagef("--schedule: %q given, one of %s allowed", o.schedule, strings.Join(sim.Schedules, ", "))
+	}
+	t := &o.test
+	chosen, err := findSystem(t.system, t.bin)
+	if err != nil {
+		return err
+	}
+	set := map[string]string{}
+	if slices.ContainsFunc(optionsOf(workloads.Workload{}, chosen), func(o history.Option) bool { return o.Name == "trace" }) {
+		set["trace"] = "yes"
+	}
+	maps.Copy(set, t.set)
+	t.set = set
+	t.swarm = t.swarm || (o.search.seeds != "" || o.search.worker) && len(t.nemesis) == 0 && t.planFile == ""
+	if t.swarm && len(t.nemesis) == 0 {
+		t.nemesis = sim.Kinds()
+	}
+	return nil
 }
 
 // simulate makes one simulated run and judges it.
 func (a *app) simulate(ctx context.Context, c choice, program *sim.Program, store string) (outcome, error) {
-	system, ok := c.system.(harness.Simulated)
-	if !ok {
-		return outcome{}, usagef("--system: %s cannot be simulated: its program is not there for WebAssembly", c.system.Name())
-	}
-	if err := harness.CheckStore(store); err != nil {
-		return outcome{}, err
-	}
 	fmt.Fprintf(a.out, "seed %d\n", c.test.Seed)
-	c.test.Started, c.test.Cluster = time.Now(), history.Simulated
-	c.test.Command = simCommandLine(c.test)
-	dir, err := history.Create(store, c.test)
-	if err != nil {
-		return outcome{}, err
-	}
-	plan := c.plan()
-	if err := errors.Join(
-		history.WriteJSON(filepath.Join(dir, history.TestFile), c.test),
-		history.WriteJSON(filepath.Join(dir, history.PlanFile), plan),
-		history.WriteFile(filepath.Join(dir, history.PlanTextFile), []byte(nemesis.Text(plan.Faults))),
-		history.PointLatest(store, dir),
-	); err != nil {
-		return outcome{}, err
-	}
 	began := time.Now()
-	err = sim.Run(ctx, sim.Spec{Test: c.test, Plan: plan, Main: c.main(), Final: c.final(), System: system, Program: program, Dir: dir})
+	made, err := simulateIn(ctx, c, program, store, nil)
 	if err != nil && !errors.Is(err, harness.ErrInterrupted) {
 		return outcome{}, err
 	}
-	fmt.Fprintf(a.out, "folder %s\n%s on %s: %d nodes (simulated), %d clients, %s, %d faults planned; took %.1f s\n", dir, c.test.Workload, c.test.System,
-		c.test.Nodes, c.test.Concurrency, time.Duration(c.test.Time), len(plan.Faults), time.Since(began).Seconds())
-	return a.judgeAndReport(context.WithoutCancel(ctx), dir, err != nil)
+	if err := history.PointLatest(store, made.dir); err != nil {
+		return outcome{}, err
+	}
+	fmt.Fprintf(a.out, "folder %s\n%s on %s: %d nodes (simulated), %d clients, %s, %d faults planned; took %.1f s\n", made.dir, c.test.Workload, c.test.System,
+		c.test.Nodes, c.test.Concurrency, time.Duration(c.test.Time), made.faults, time.Since(began).Seconds())
+	return a.judgeAndReport(context.WithoutCancel(ctx), made.dir, err != nil)
+}
+
+// simulatedRun is a run that was made and not judged yet.
+type simulatedRun struct {
+	test   history.Test
+	dir    string
+	faults int // planned
+}
+
+// simulateIn makes one simulated run, whose folder is in the store. It ends early once broken says so, which may be nil.
+func simulateIn(ctx context.Context, c choice, program *sim.Program, store string, broken func(history.History) bool) (made simulatedRun, err error) {
+	system, ok := c.system.(harness.Simulated)
+	if !ok {
+		return made, usagef("--system: %s cannot be simulated: its program is not there for WebAssembly", c.system.Name())
+	}
+	if err := harness.CheckStore(store); err != nil {
+		return made, err
+	}
+	c.test.Started, c.test.Cluster = time.Now(), history.Simulated
+	c.test.Command = simCommandLine(c.test)
+	plan := c.plan()
+	made.test, made.faults = c.test, len(plan.Faults)
+	if made.dir, err = history.Create(store, c.test); err != nil {
+		return made, err
+	}
+	if err := errors.Join(
+		history.WriteJSON(filepath.Join(made.dir, history.TestFile), c.test),
+		history.WriteJSON(filepath.Join(made.dir, history.PlanFile), plan),
+		history.WriteFile(filepath.Join(made.dir, history.PlanTextFile), []byte(nemesis.Text(plan.Faults))),
+	); err != nil {
+		return made, err
+	}
+	return made, sim.Run(ctx, sim.Spec{
+		Test: c.test, Plan: plan, Main: c.main(), Final: c.final(), System: system, Program: program, Dir: made.dir, Broken: broken,
+	})
 }
 
 // simCommandLine is the command that makes a simulated run again.

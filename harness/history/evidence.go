@@ -94,9 +94,12 @@ const (
 // FinalPhase is the name of a run's last phase; a run without it was cut short.
 const FinalPhase = "final"
 
+// ShutDownPhase is the name of the phase in which a simulated run has its nodes shut down, when all else is done.
+const ShutDownPhase = "shut-down"
+
 // Phase is one phase of the run as it went: one line of phases.jsonl.
 type Phase struct {
-	Name  string        `json:"name"`  // set-up, main, heal, liveness, quiesce, final
+	Name  string        `json:"name"`  // set-up, main, heal, liveness, quiesce, final, shut-down
 	Start time.Duration `json:"start"` // nanoseconds since the run's start
 	End   time.Duration `json:"end"`
 	Note  string        `json:"note,omitempty"` // how it ended, if not as planned: deadline, interrupted, ...

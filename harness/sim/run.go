@@ -33,6 +33,8 @@ type Spec struct {
 	System  harness.Simulated
 	Program *Program
 	Dir     string // the run's folder, made by history.Create
+	// Broken looks at the history so far, every two virtual seconds of the main phase, and says whether it breaks a promise already: then the run ends. It may be nil.
+	Broken func(h history.History) bool
 }
 
 // run is a simulated run that goes on.
@@ -67,7 +69,7 @@ func Run(ctx context.Context, s Spec) (err error) {
 	defer w.end()
 	defer c.down()
 	r := &run{Spec: s, world: w, cluster: c, record: record, driver: &driver{world: w, record: record, open: c.client, known: make(map[string]bool)}}
-	if err := r.phases(); err != nil {
+	if err := r.phases(); err != nil && !errors.Is(err, errBroken) {
 		if ctx.Err() != nil {
 			return harness.ErrInterrupted
 		}
@@ -121,7 +123,31 @@ func (r *run) phases() error {
 		return err
 	}
 	stop()
-	return r.lastViews()
+	if err := r.lastViews(); err != nil {
+		return err
+	}
+	return r.phase(history.ShutDownPhase, r.shutDown)
+}
+
+// shutDown asks every node to shut down, as SIGTERM does, and waits until all have: what they leave undone then would be seen nowhere else.
+func (r *run) shutDown() (string, error) {
+	const most = 30 * time.Second
+	over := false
+	r.world.after(most, func() { over = true })
+	for _, n := range r.cluster.nodes {
+		if p := r.cluster.machines[n.Name].process; p != nil {
+			p.deliver(terminate)
+		}
+	}
+	var running []string
+	err := r.world.until(func() bool {
+		running = slices.DeleteFunc(r.cluster.names(), func(node string) bool { return r.cluster.machines[node].process == nil })
+		return over || len(running) == 0
+	})
+	if err != nil || len(running) == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("%v did not end within %s", running, most), nil
 }
 
 // phase carries out a phase, and writes down when it was and how it ended.
@@ -138,6 +164,7 @@ func (r *run) phase(name string, do func() (note string, err error)) error {
 // mainPhase drives clients and faults side by side, and returns when both have ended and every fault is healed.
 func (r *run) mainPhase() (string, error) {
 	length := time.Duration(r.Test.Time)
+	defer r.lookEarly()()
 	faults := r.cluster.startFaults(inPhase(r.Plan.Faults, ""), r.record)
 	r.loaded = r.world.now
 	left, err := r.driver.drive(gen.Until(length, r.Main), r.Test.Concurrency, r.loaded, length)

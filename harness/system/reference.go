@@ -54,6 +54,7 @@ func (Reference) Options() []history.Option {
 		},
 		{Name: "commit-timeout", Usual: "10ms", Doc: "after which followers hear of a commit, if no other message tells them; in a simulation it is " + simulatedCommit + " unless given"},
 		{Name: "snapshot-threshold", Usual: "2000", Doc: "log entries after which a snapshot is taken"},
+		{Name: "trace", Usual: "no", Allowed: []string{"no", "yes"}, Doc: "nodes write their transitions to their logs, which the invariants are checked on"},
 		{Name: "trailing-logs", Usual: "4000", Doc: "log entries that are kept behind a snapshot"},
 	}
 }
@@ -85,6 +86,9 @@ func (s Reference) launch(n harness.Node, identity string, join []string, t hist
 		"--cluster-id", "rift", "--snapshot-threshold", optionOf(s, t, "snapshot-threshold"),
 		"--trailing-logs", optionOf(s, t, "trailing-logs"), "--snapshot-interval", "2s", "--commit-timeout", commit,
 	}, join...)
+	if optionOf(s, t, "trace") == "yes" {
+		args = append(args, "--trace")
+	}
 	if len(t.Bugs) > 0 {
 		args = append(args, "--bug", strings.Join(t.Bugs, ","))
 	}

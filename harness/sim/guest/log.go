@@ -24,6 +24,7 @@ type Log struct {
 	file        *os.File
 	unsynced    bool
 	size        int64 // of the file
+	cut         int64 // bytes that were cut off when it was opened
 	first, last uint64
 	entries     map[uint64]*raft.Log
 	values      map[string][]byte
@@ -55,6 +56,9 @@ func OpenLog(dir string, unsynced bool) (*Log, error) {
 	return l, nil
 }
 
+// Cut is how many bytes of damaged records were cut off when the log was opened.
+func (l *Log) Cut() int64 { return l.cut }
+
 // read takes in all records that are whole, and cuts off what follows.
 func (l *Log) read() error {
 	in := bufio.NewReader(l.file)
@@ -72,6 +76,11 @@ func (l *Log) read() error {
 		}
 		l.size += int64(len(header) + len(body))
 	}
+	found, err := l.file.Stat()
+	if err != nil {
+		return err
+	}
+	l.cut = found.Size() - l.size
 	if err := l.file.Truncate(l.size); err != nil {
 		return err
 	}
