@@ -196,6 +196,9 @@ func commandLine(t history.Test, bin, planText string) string {
 	if t.Plan != "" {
 		args = append(args, "--plan", planText)
 	}
+	if len(t.Ops) > 0 {
+		args = append(args, "--ops", filepath.Join(filepath.Dir(planText), history.OpsFile))
+	}
 	if t.Swarm {
 		args = append(args, "--swarm")
 	}

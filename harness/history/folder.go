@@ -17,6 +17,8 @@ const (
 	TestFile     = "test.json"
 	PlanFile     = "plan.json"
 	PlanTextFile = "plan.txt"
+	OpsFile      = "ops.jsonl"
+	ReplaysFile  = "replays.json"
 	RanFile      = "ran.txt"
 	HistoryFile  = "history.jsonl"
 	EvidenceFile = "evidence.jsonl"
