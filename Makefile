@@ -25,7 +25,9 @@ help: ## list the targets
 
 build: ## build rift, node (also for the simulation) and clusterctl into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./cmd/...
-	GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -o $(BIN)/node.wasm ./cmd/node
+	@overlay=$$($(RIFT) overlay $$($(GO) env GOROOT) $(BIN)/overlay) && flag=-overlay=$$overlay || \
+	  echo "make: node.wasm is built without seeded scheduling: its goroutines run in the order fifo only" >&2; \
+	  set -x; GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath $$flag -o $(BIN)/node.wasm ./cmd/node
 
 systems: $(SYSTEMS:%-server=$(BIN)/systems/%) ## get etcd and redis from Debian, unpacked into bin/systems/ and not installed
 

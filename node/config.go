@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -27,7 +28,10 @@ type Config struct {
 	// it draws each wait from [HeartbeatTimeout, 2·HeartbeatTimeout). Leaders send ten heartbeats in that time.
 	HeartbeatTimeout time.Duration
 	ElectionTimeout  time.Duration // how long a candidate waits for votes; at least HeartbeatTimeout
-	LeaseTimeout     time.Duration // a leader steps down that long after it lost touch with a quorum; at most HeartbeatTimeout
+	// CommitTimeout is how long after a write followers hear that it is committed, if no other message tells them; 0: a fiftieth of HeartbeatTimeout,
+	// at least 1ms. It is also how often an idle leader writes to each.
+	CommitTimeout time.Duration
+	LeaseTimeout  time.Duration // a leader steps down that long after it lost touch with a quorum; at most HeartbeatTimeout
 
 	SnapshotThreshold uint64        // log entries since the last snapshot that call for a new one
 	SnapshotInterval  time.Duration // how often that is looked at (randomly up to twice as long)
@@ -77,6 +81,7 @@ func (c *Config) Validate() error {
 	check(c.HeartbeatTimeout >= least, "heartbeat-timeout: %s is less than %s", c.HeartbeatTimeout, least)
 	check(c.ElectionTimeout >= c.HeartbeatTimeout, "election-timeout: %s is less than heartbeat-timeout (%s)", c.ElectionTimeout, c.HeartbeatTimeout)
 	check(c.LeaseTimeout >= least && c.LeaseTimeout <= c.HeartbeatTimeout, "lease-timeout: %s is not between %s and heartbeat-timeout (%s)", c.LeaseTimeout, least, c.HeartbeatTimeout)
+	check(c.CommitTimeout == 0 || c.CommitTimeout >= time.Millisecond && c.CommitTimeout <= c.HeartbeatTimeout, "commit-timeout: %s is neither 0 nor between 1ms and heartbeat-timeout (%s)", c.CommitTimeout, c.HeartbeatTimeout)
 	check(c.SnapshotThreshold >= 1, "snapshot-threshold: %d is less than 1", c.SnapshotThreshold)
 	check(c.SnapshotInterval >= least, "snapshot-interval: %s is less than %s", c.SnapshotInterval, least)
 	for _, name := range c.Bugs {
@@ -110,8 +115,7 @@ func (c *Config) raftConfig(logger raftLogger, notify chan<- bool) *raft.Config 
 	r.HeartbeatTimeout = c.HeartbeatTimeout
 	r.ElectionTimeout = c.ElectionTimeout
 	r.LeaderLeaseTimeout = c.LeaseTimeout
-	// Followers learn what is committed with the next message; when writes pause, that is this much later.
-	r.CommitTimeout = max(c.HeartbeatTimeout/10, time.Millisecond)
+	r.CommitTimeout = cmp.Or(c.CommitTimeout, max(c.HeartbeatTimeout/50, time.Millisecond))
 	r.MaxAppendEntries = 512
 	r.SnapshotThreshold = c.SnapshotThreshold
 	r.SnapshotInterval = c.SnapshotInterval

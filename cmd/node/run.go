@@ -32,6 +32,8 @@ Flags:
   -heartbeat-timeout D    a follower stands for election when it has heard nothing for this long (default %[1]s)
   -election-timeout D     a candidate waits this long for votes (default %[2]s)
   -lease-timeout D        a leader without a quorum steps down after this long (default %[3]s)
+  -commit-timeout D       followers hear this much later of a commit if no message tells them before (default a fiftieth
+                          of heartbeat-timeout)
   -snapshot-threshold N   log entries after which a snapshot is due (default %[4]d)
   -snapshot-interval D    how often to look whether one is due (default %[5]s)
   -trailing-logs N        log entries to keep after a snapshot, for followers that lag (default %[6]d)
@@ -73,6 +75,7 @@ func parse(args []string) (commandLine, error) {
 	f.DurationVar(&c.config.HeartbeatTimeout, "heartbeat-timeout", c.config.HeartbeatTimeout, "")
 	f.DurationVar(&c.config.ElectionTimeout, "election-timeout", c.config.ElectionTimeout, "")
 	f.DurationVar(&c.config.LeaseTimeout, "lease-timeout", c.config.LeaseTimeout, "")
+	f.DurationVar(&c.config.CommitTimeout, "commit-timeout", c.config.CommitTimeout, "")
 	f.Uint64Var(&c.config.SnapshotThreshold, "snapshot-threshold", c.config.SnapshotThreshold, "")
 	f.DurationVar(&c.config.SnapshotInterval, "snapshot-interval", c.config.SnapshotInterval, "")
 	f.Uint64Var(&c.config.TrailingLogs, "trailing-logs", c.config.TrailingLogs, "")

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,12 +19,9 @@ import (
 	"rift/nemesis"
 )
 
-// simulated is the kind of cluster of a simulated run, as it stands in test.json.
-const simulated = "sim"
-
 func (a *app) simCommand() *cobra.Command {
 	var o testOptions
-	var store string
+	var store, schedule string
 	c := &cobra.Command{
 		Use: "sim", Short: "Make a run in a simulated world: the same seed gives the same bytes",
 		Long: `Makes a run as 'rift run' does, with the same workloads, faults and checkers, in a simulated world: the nodes' own program, compiled for
@@ -39,6 +37,10 @@ The faults that can be simulated: ` + strings.Join(sim.Kinds(), ", ") + `.`,
 			if err != nil {
 				return err
 			}
+			if !slices.Contains(sim.Schedules, schedule) {
+				return usagef("--schedule: %q given, one of %s allowed", schedule, strings.Join(sim.Schedules, ", "))
+			}
+			chosen.test.Schedule = schedule
 			program, err := loadProgram(c.Context(), o.bin)
 			if err != nil {
 				return err
@@ -54,6 +56,7 @@ The faults that can be simulated: ` + strings.Join(sim.Kinds(), ", ") + `.`,
 	}
 	o.flags(c)
 	f := c.Flags()
+	f.StringVar(&schedule, "schedule", sim.Schedules[0], "in which order goroutines run that could: seeded (as the seed draws) or fifo")
 	f.StringVar(&store, "store", "store", "folder in which runs are kept")
 	for name, value := range map[string]string{"time": "20s", "rate": "70", "concurrency": "1n", "bin": ""} {
 		f.Lookup(name).DefValue = value
@@ -74,7 +77,7 @@ func (a *app) simulate(ctx context.Context, c choice, program *sim.Program, stor
 		return outcome{}, err
 	}
 	fmt.Fprintf(a.out, "seed %d\n", c.test.Seed)
-	c.test.Started, c.test.Cluster = time.Now(), simulated
+	c.test.Started, c.test.Cluster = time.Now(), history.Simulated
 	c.test.Command = simCommandLine(c.test)
 	dir, err := history.Create(store, c.test)
 	if err != nil {
@@ -103,7 +106,11 @@ func (a *app) simulate(ctx context.Context, c choice, program *sim.Program, stor
 func simCommandLine(t history.Test) string {
 	line := commandLine(t, "", "")
 	line = strings.Replace(line, "rift run", "rift sim", 1)
-	return strings.Replace(line, " --cluster "+simulated, "", 1)
+	line = strings.Replace(line, " --cluster "+history.Simulated, "", 1)
+	if t.Schedule != "" && t.Schedule != sim.Schedules[0] {
+		line += " --schedule " + t.Schedule
+	}
+	return line
 }
 
 // loadProgram finds and compiles the nodes' program.

@@ -25,6 +25,9 @@ func (d *Duration) UnmarshalText(b []byte) error {
 // String is the duration as time.Duration prints it.
 func (d Duration) String() string { return time.Duration(d).String() }
 
+// Simulated is the Cluster of a test whose run is a simulation.
+const Simulated = "sim"
+
 // Test is what was asked for: everything that the plan is a function of, and what is needed to ask
 // for it again. It stands in test.json, with Started and the versions added by the run.
 type Test struct {
@@ -48,6 +51,7 @@ type Test struct {
 	Liveness     Duration          `json:"liveness,omitempty"`     // within which a majority left in peace must make progress after the main phase; 0: not asked
 	Bugs         []string          `json:"bugs,omitempty"`         // bugs switched on in the system
 	Options      map[string]string `json:"options,omitempty"`      // the workload's and the system's own
+	Schedule     string            `json:"schedule,omitempty"`     // of a simulation: in which order goroutines run that could: seeded or fifo
 	Seed         int64             `json:"seed"`
 	Command      string            `json:"command,omitempty"` // the command line that repeats the run
 	Replay       string            `json:"replay,omitempty"`  // the command line that puts in what ran, at the nodes that it hit

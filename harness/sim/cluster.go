@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -40,7 +41,7 @@ func newCluster(w *world, s harness.Simulated, t history.Test, p *Program, log f
 		c.nodes = append(c.nodes, n)
 		c.machines[n.Name] = &machine{
 			world: w, program: p, name: n.Name, output: log(n.Name), disk: newDisk(), clock: newClock(w), host: w.net.join(ip.String()),
-			env: []string{"GOGC=400", "GOMEMLIMIT=1GiB"},
+			env: []string{"GOGC=400", "GOMEMLIMIT=1GiB", scheduleVariable + "=" + cmp.Or(t.Schedule, Schedules[0])},
 		}
 	}
 	for _, n := range c.nodes {

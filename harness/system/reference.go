@@ -21,6 +21,9 @@ const (
 	referenceRaft = 7000
 )
 
+// simulatedCommit is the commit time-out in a simulation, where an idle message costs as much to compute as any other.
+const simulatedCommit = "50ms"
+
 // Reference is Rift's own replicated key-value store, package node.
 type Reference struct {
 	Bin string // the node's program; empty: "node" beside rift's own program
@@ -49,6 +52,7 @@ func (Reference) Options() []history.Option {
 			Name: "transactions", Usual: "server", Allowed: []string{"server", referenceOptimistic},
 			Doc: "optimistic: one that reads and writes is two requests, the second on condition that nothing has changed",
 		},
+		{Name: "commit-timeout", Usual: "10ms", Doc: "after which followers hear of a commit, if no other message tells them; in a simulation it is " + simulatedCommit + " unless given"},
 		{Name: "snapshot-threshold", Usual: "2000", Doc: "log entries after which a snapshot is taken"},
 		{Name: "trailing-logs", Usual: "4000", Doc: "log entries that are kept behind a snapshot"},
 	}
@@ -72,10 +76,14 @@ func (s Reference) launch(n harness.Node, identity string, join []string, t hist
 	if err != nil {
 		return harness.Launch{}, err
 	}
+	commit := optionOf(s, t, "commit-timeout")
+	if _, given := t.Options["commit-timeout"]; !given && t.Cluster == history.Simulated {
+		commit = simulatedCommit
+	}
 	args := append([]string{
 		"-id", identity, "-haddr", address(n, referenceHTTP), "-raddr", address(n, referenceRaft),
 		"--cluster-id", "rift", "--snapshot-threshold", optionOf(s, t, "snapshot-threshold"),
-		"--trailing-logs", optionOf(s, t, "trailing-logs"), "--snapshot-interval", "2s",
+		"--trailing-logs", optionOf(s, t, "trailing-logs"), "--snapshot-interval", "2s", "--commit-timeout", commit,
 	}, join...)
 	if len(t.Bugs) > 0 {
 		args = append(args, "--bug", strings.Join(t.Bugs, ","))
@@ -109,7 +117,9 @@ func (s Reference) Form(ctx context.Context, all []harness.Node) error {
 }
 
 // Missing says what keeps the nodes from being one cluster that serves; empty if nothing does.
-func (s Reference) Missing(ctx context.Context, all []harness.Node) string { return disunity(ctx, s, all) }
+func (s Reference) Missing(ctx context.Context, all []harness.Node) string {
+	return disunity(ctx, s, all)
+}
 
 func (s Reference) serves(ctx context.Context, n harness.Node) error {
 	c := s.client(n, history.Test{})
