@@ -16,7 +16,6 @@ import (
 	"rift/harness"
 	"rift/harness/gen"
 	"rift/harness/history"
-	"rift/nemesis"
 )
 
 // runOptions are the flags of a run besides what is tested.
@@ -123,19 +122,11 @@ func (a *app) carryOut(ctx context.Context, c *choice, o runOptions, tag, dir st
 	c.test.Cluster = hosts.Kind()
 	plan := c.plan()
 	planText := filepath.Join(dir, history.PlanTextFile)
-	text := c.test.Plan
-	if text == "" {
-		text = nemesis.Text(plan.Faults)
-	}
 	c.test.Command = commandLine(c.test, o.test.bin, planText)
 	if len(plan.Faults) > 0 {
 		c.test.Replay = replayLine(c.test, o.test.bin, filepath.Join(dir, history.RanFile))
 	}
-	if err := errors.Join(
-		history.WriteJSON(filepath.Join(dir, history.TestFile), c.test),
-		history.WriteJSON(filepath.Join(dir, history.PlanFile), plan),
-		history.WriteFile(planText, []byte(text)),
-	); err != nil {
+	if err := writeAsked(dir, c.test, plan); err != nil {
 		return err
 	}
 	if err := history.PointLatest(o.store, dir); err != nil {

@@ -16,7 +16,6 @@ import (
 	"rift/harness"
 	"rift/harness/history"
 	"rift/harness/sim"
-	"rift/nemesis"
 )
 
 func (a *app) simCommand() *cobra.Command {
@@ -78,18 +77,13 @@ func (a *app) simulate(ctx context.Context, c choice, program *sim.Program, stor
 	}
 	fmt.Fprintf(a.out, "seed %d\n", c.test.Seed)
 	c.test.Started, c.test.Cluster = time.Now(), history.Simulated
-	c.test.Command = simCommandLine(c.test)
 	dir, err := history.Create(store, c.test)
 	if err != nil {
 		return outcome{}, err
 	}
+	c.test.Command = simCommandLine(c.test, dir)
 	plan := c.plan()
-	if err := errors.Join(
-		history.WriteJSON(filepath.Join(dir, history.TestFile), c.test),
-		history.WriteJSON(filepath.Join(dir, history.PlanFile), plan),
-		history.WriteFile(filepath.Join(dir, history.PlanTextFile), []byte(nemesis.Text(plan.Faults))),
-		history.PointLatest(store, dir),
-	); err != nil {
+	if err := errors.Join(writeAsked(dir, c.test, plan), history.PointLatest(store, dir)); err != nil {
 		return outcome{}, err
 	}
 	began := time.Now()
@@ -102,9 +96,9 @@ func (a *app) simulate(ctx context.Context, c choice, program *sim.Program, stor
 	return a.judgeAndReport(context.WithoutCancel(ctx), dir, err != nil)
 }
 
-// simCommandLine is the command that makes a simulated run again.
-func simCommandLine(t history.Test) string {
-	line := commandLine(t, "", "")
+// simCommandLine is the command that makes the simulated run in a folder again.
+func simCommandLine(t history.Test, dir string) string {
+	line := commandLine(t, "", filepath.Join(dir, history.PlanTextFile))
 	line = strings.Replace(line, "rift run", "rift sim", 1)
 	line = strings.Replace(line, " --cluster "+history.Simulated, "", 1)
 	if t.Schedule != "" && t.Schedule != sim.Schedules[0] {
