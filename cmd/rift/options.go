@@ -82,6 +82,8 @@ type choice struct {
 	system   harness.System
 	faults   []nemesis.Choice
 	ownDisk  bool // the machine's own disk was asked for
+	bin      string
+	recorded []history.PlannedFault // of the main phase of a run that is made again, in place of what the seed draws; nil: none
 }
 
 // resolve checks everything that was asked for, before anything starts, and draws a seed if none was given.
@@ -158,7 +160,7 @@ func (o *testOptions) lookUp() (choice, error) {
 	if strings.ContainsAny(o.name, "/\\\x00") || o.name == "." || o.name == ".." || o.name == "latest" {
 		return chosen, usagef("--name: %q given, a name without slashes allowed, and not \"latest\"", o.name)
 	}
-	chosen = choice{workload: workload, system: sys, faults: faults, ownDisk: o.disk.disk == diskHost, test: history.Test{
+	chosen = choice{bin: o.bin, workload: workload, system: sys, faults: faults, ownDisk: o.disk.disk == diskHost, test: history.Test{
 		Name: o.name, System: sys.Name(), Workload: workload.Name, Nodes: o.nodes, Spares: o.spares, Concurrency: concurrency, Rate: o.rate,
 		Time: history.Duration(o.time), OpTimeout: history.Duration(o.opTimeout), Nemesis: o.nemesis, Plan: o.plan, Ops: o.ops, Bugs: o.bugs, Options: o.set,
 		Swarm: o.swarm, KeepQuorum: o.keepQuorum, Liveness: history.Duration(o.liveness),

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -84,6 +85,8 @@ func (c choice) planned() []history.PlannedFault {
 	t := c.test
 	length := time.Duration(t.Time)
 	switch {
+	case c.recorded != nil:
+		return slices.Clone(c.recorded)
 	case t.Plan != "":
 		faults, _ := nemesis.Expand(t.Plan, t.Seed, length) // it was checked when it was looked up
 		return faults

@@ -76,7 +76,7 @@ not be made, 64 bad usage.`,
 		SilenceUsage: true, SilenceErrors: true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usagef("command: %q given%s", args[0], nearest(args[0], []string{"run", "check", "convert", "list", "bugs", "plan", "sweep", "bench", "doctor", "version"}))
+				return usagef("command: %q given%s", args[0], nearest(args[0], []string{"run", "check", "sim", "replay", "shrink", "adopt", "convert", "list", "bugs", "plan", "sweep", "bench", "doctor", "version"}))
 			}
 			return nil
 		},
@@ -85,7 +85,7 @@ not be made, 64 bad usage.`,
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "log what is done, and how, to standard error")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(a.runCommand(), a.checkCommand(), a.convertCommand(), a.docsCommand(), a.planCommand(), a.listCommand(), a.bugsCommand(),
-		a.simCommand(), a.shrinkCommand(), a.overlayCommand(), a.sweepCommand(), a.benchCommand(), a.versionCommand(), a.doctorCommand(), a.enclosedCommand(), a.echoCommand())
+		a.simCommand(), a.shrinkCommand(), a.replayCommand(), a.adoptCommand(), a.overlayCommand(), a.sweepCommand(), a.benchCommand(), a.versionCommand(), a.doctorCommand(), a.enclosedCommand(), a.echoCommand())
 	return root
 }
 

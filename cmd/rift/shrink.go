@@ -48,22 +48,8 @@ The result is an ordinary run, in a folder of its own, with the plan and the ope
 	f.DurationVar(&o.budget, "budget", time.Minute, "after which the smallest so far is taken")
 	f.IntVar(&o.seeds, "seeds", 3, "seeds under which a candidate is tried in the simulation before it is given up")
 	f.IntVar(&o.trials, "trials", 3, "runs of each candidate in containers before it is given up")
-	o.again(c)
+	o.run.again(c)
 	return c
-}
-
-// again are the flags of commands that make runs again.
-func (o *shrinkOptions) again(c *cobra.Command) {
-	c.Flags().StringVar(&o.run.test.bin, "bin", "", "program to run as a node, in place of the system's usual one")
-	c.Flags().StringVar(&o.run.store, "store", "store", "folder in which runs are kept")
-}
-
-// oneRun wants one run's folder.
-func oneRun(_ *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return usagef("DIR: %d folders given, one run's folder wanted, such as store/latest", len(args))
-	}
-	return nil
 }
 
 func (o shrinkOptions) check() error {
@@ -164,17 +150,11 @@ func (s *shrinking) start(faults []history.PlannedFault) shrink.Case {
 
 // ran are the run's faults as they hit.
 func (s *shrinking) ran() ([]history.PlannedFault, error) {
-	start, _ := mainPhase(s.run)
-	faults, err := nemesis.Expand(nemesis.Ran(s.run.Plan.Faults, s.run.Evidence, start), s.run.Test.Seed, time.Duration(s.run.Test.Time))
+	faults, err := nemesis.Expand(ranText(s.run), s.run.Test.Seed, time.Duration(s.run.Test.Time))
 	if err != nil {
 		return nil, fmt.Errorf("%s: what the faults hit: %w", s.run.Dir, err)
 	}
 	return faults, nil
-}
-
-// planned are the faults of a run's main phase.
-func planned(run *history.Run) []history.PlannedFault {
-	return slices.DeleteFunc(slices.Clone(run.Plan.Faults), func(f history.PlannedFault) bool { return f.Phase != "" })
 }
 
 // inSimulation shrinks a simulated run, its operations one by one.

@@ -1,6 +1,7 @@
 package shrink
 
 import (
+	"reflect"
 	"slices"
 	"time"
 
@@ -68,4 +69,24 @@ func (c Case) without(start, by time.Duration) Case {
 		}
 	}
 	return c
+}
+
+// rounded gives everything times in whole milliseconds, which are easier to read.
+func (h *hunt) rounded() {
+	c := h.best
+	c.Faults, c.Ops = slices.Clone(c.Faults), slices.Clone(c.Ops)
+	for i := range c.Faults {
+		c.Faults[i].At, c.Faults[i].For = whole(c.Faults[i].At), whole(c.Faults[i].For)
+	}
+	for i := range c.Ops {
+		c.Ops[i].At = whole(c.Ops[i].At)
+	}
+	c.Time = time.Duration(whole(history.Duration(c.Time + time.Millisecond)))
+	if !reflect.DeepEqual(c, h.best) {
+		h.accept(c)
+	}
+}
+
+func whole(d history.Duration) history.Duration {
+	return history.Duration(time.Duration(d).Truncate(time.Millisecond))
 }

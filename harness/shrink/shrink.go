@@ -127,9 +127,12 @@ func (h *hunt) shrink() {
 		{"fewer clients", h.fewerClients},
 		{"fewer faults", h.fewerFaults},
 		{"earlier and shorter", h.earlier},
+		{"round times", h.rounded},
 		{"fewer operations", h.fewerOps},
 		{"a smaller cluster", h.smaller},
 	}
+	h.window()
+	h.tell("around the violation")
 	for h.err == nil {
 		before := h.best.size()
 		for _, step := range steps {
@@ -155,8 +158,7 @@ func (c Case) size() size { return size{len(c.Faults), len(c.Ops), c.Nodes, c.Cl
 
 // cut ends the main phase with the violation, and then as early as can be.
 func (h *hunt) cut() {
-	const after = time.Millisecond
-	if end := h.found.Witness + after; h.found.Witness > 0 && end < h.best.Time {
+	if end := h.found.Witness + instant; h.found.Witness > 0 && end < h.best.Time {
 		h.accept(h.best.until(end))
 	}
 	const least = 50 * time.Millisecond
@@ -172,7 +174,7 @@ func (c Case) until(end time.Duration) Case {
 		c.Faults[i].For = min(f.For, history.Duration(end)-f.At)
 	}
 	if c.Ops != nil {
-		c.Ops = slices.DeleteFunc(slices.Clone(c.Ops), func(o history.TimedOp) bool { return time.Duration(o.At) >= end })
+		c.Ops = slices.DeleteFunc(append([]history.TimedOp{}, c.Ops...), func(o history.TimedOp) bool { return time.Duration(o.At) >= end })
 	}
 	return c
 }

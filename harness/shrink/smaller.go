@@ -15,36 +15,42 @@ func (h *hunt) smaller() {
 		if nodes >= h.best.Nodes {
 			break
 		}
-		c := h.best
-		c.Nodes = nodes
-		if h.accept(c) {
+		if h.accept(h.best.on(nodes)) {
 			break
 		}
 	}
-	if c := h.best.packed(); c.Clients < h.best.Clients {
+	if c := h.best.on(h.best.Nodes); c.Clients < h.best.Clients {
 		h.accept(c)
 	}
 }
 
-// packed is the case without the clients that have nothing to do. The others stay at their nodes.
-func (c Case) packed() Case {
-	if c.Ops == nil {
-		return c
-	}
-	number := make(map[int]int) // client -> its new number
-	taken := make(map[int]bool)
-	c.Clients = 0
-	for _, client := range slices.Sorted(slices.Values(values(c.Ops, func(o history.TimedOp) int { return o.Client }))) {
-		free := client % c.Nodes
-		for taken[free] {
-			free += c.Nodes
+// on is the case with that many nodes, and without the clients that have nothing to do. With the nodes that there were, the others stay at their nodes; with
+// fewer, clients of the same node stay together, and those of different nodes apart as far as there are nodes.
+func (c Case) on(nodes int) Case {
+	place := make(map[int]int) // node -> where its clients go
+	if c.Ops != nil {
+		clients := slices.Sorted(slices.Values(values(c.Ops, func(o history.TimedOp) int { return o.Client })))
+		number, taken := make(map[int]int), make(map[int]bool)
+		for _, client := range clients {
+			node := client % c.Nodes
+			if _, known := place[node]; !known {
+				place[node] = len(place) % nodes
+			}
+			free := node
+			if nodes < c.Nodes {
+				free = place[node]
+			}
+			for taken[free] {
+				free += nodes
+			}
+			taken[free], number[client] = true, free
 		}
-		taken[free], number[client] = true, free
-		c.Clients = max(c.Clients, free+1)
+		c.Ops, c.Clients = slices.Clone(c.Ops), 1
+		for i, o := range c.Ops {
+			c.Ops[i].Client = number[o.Client]
+			c.Clients = max(c.Clients, number[o.Client]+1)
+		}
 	}
-	c.Ops = slices.Clone(c.Ops)
-	for i, o := range c.Ops {
-		c.Ops[i].Client = number[o.Client]
-	}
+	c.Nodes = nodes
 	return c
 }
