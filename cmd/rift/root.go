@@ -89,6 +89,13 @@ not be made, 64 bad usage.`,
 	return root
 }
 
+// quiet is the same without a word on standard output.
+func (a *app) quiet() *app {
+	q := *a
+	q.out = io.Discard
+	return &q
+}
+
 // logger writes to standard error: everything if verbose is on, else warnings.
 func (a *app) logger() *slog.Logger {
 	level := slog.LevelWarn

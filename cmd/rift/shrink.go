@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,10 +19,11 @@ import (
 
 // shrinkOptions are the flags of rift shrink.
 type shrinkOptions struct {
-	run    runOptions
-	budget time.Duration
-	seeds  int
-	trials int
+	run         runOptions
+	budget      time.Duration
+	givenBudget bool
+	seeds       int
+	trials      int
 }
 
 func (a *app) shrinkCommand() *cobra.Command {
@@ -41,11 +41,12 @@ The result is an ordinary run, in a folder of its own, with the plan and the ope
 		Example: "  rift shrink store/latest\n  rift shrink --budget 10m --trials 3 store/register/20261125T005235.667-2",
 		Args:    oneRun,
 		RunE: func(c *cobra.Command, args []string) error {
+			o.givenBudget = c.Flags().Changed("budget")
 			return a.shrink(c.Context(), args[0], o)
 		},
 	}
 	f := c.Flags()
-	f.DurationVar(&o.budget, "budget", time.Minute, "after which the smallest so far is taken")
+	f.DurationVar(&o.budget, "budget", time.Minute, "after which the smallest so far is taken (default in containers: 10m)")
 	f.IntVar(&o.seeds, "seeds", 3, "seeds under which a candidate is tried in the simulation before it is given up")
 	f.IntVar(&o.trials, "trials", 3, "runs of each candidate in containers before it is given up")
 	o.run.again(c)
@@ -73,15 +74,20 @@ func (a *app) shrink(ctx context.Context, dir string, o shrinkOptions) error {
 	if err != nil {
 		return err
 	}
-	wanted := violations(judge(ctx, run, c.workload))
+	report := judge(ctx, run, c.workload)
+	wanted := violations(report)
 	if len(wanted) == 0 {
 		return usagef("%s: the run shows no violation, so there is nothing to shrink", dir)
 	}
-	s := &shrinking{app: a, choice: c, run: run, wanted: wanted[0], options: o}
+	s := &shrinking{app: a, choice: c, run: run, wanted: wanted[0], found: shrink.Found{Fails: true}, options: o}
+	s.found.Key, s.found.Witness = witness(run, report, wanted[0])
 	if run.Test.Cluster == history.Simulated {
 		return s.inSimulation(ctx)
 	}
-	return usagef("later")
+	if done, err := a.enclose(ctx, run.Test.Cluster); done || err != nil {
+		return err
+	}
+	return s.inContainers(ctx)
 }
 
 // shrinking is a run that is being shrunk.
@@ -90,6 +96,7 @@ type shrinking struct {
 	choice  choice
 	run     *history.Run
 	wanted  history.Violation
+	found   shrink.Found // what the run itself shows of it
 	options shrinkOptions
 	began   time.Time
 }
@@ -121,7 +128,7 @@ func (s *shrinking) search(ctx context.Context, seeds int, try func(context.Cont
 			return found, nil
 		},
 	}
-	result, err := search.Smallest(limited, starts...)
+	result, err := search.Smallest(limited, s.found, starts...)
 	switch {
 	case ctx.Err() != nil:
 		return result, ctx.Err()
@@ -226,14 +233,16 @@ func indented(text string) string {
 func sizeOf(c shrink.Case) string {
 	ops := "the workload's operations"
 	if c.Ops != nil {
-		ops = fmt.Sprintf("%d operations", len(c.Ops))
+		ops = counted(len(c.Ops), "operation")
 	}
-	return fmt.Sprintf("%d faults, %s, %d clients, %d nodes, %s", len(c.Faults), ops, c.Clients, c.Nodes, c.Time.Round(time.Millisecond))
+	return fmt.Sprintf("%s, %s, %s, %s, %s", counted(len(c.Faults), "fault"), ops, counted(c.Clients, "client"), counted(c.Nodes, "node"),
+		c.Time.Round(time.Millisecond))
 }
 
-// quiet is the same without a word on standard output.
-func (a *app) quiet() *app {
-	q := *a
-	q.out = io.Discard
-	return &q
+// counted is a number of things.
+func counted(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
 }

