@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 
@@ -15,7 +16,12 @@ import (
 // main runs a node in the simulated world.
 func main() {
 	host := node.Host{Listen: guest.Listen, Dial: guest.Dial, OpenStorage: openStorage}
-	os.Exit(run(context.Background(), host, os.Args[1:], os.Stdout, os.Stderr))
+	ctx, err := guest.Terminated(context.Background())
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "node: %v\n", err)
+		os.Exit(1)
+	}
+	os.Exit(run(ctx, host, os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // openStorage keeps the log in a file of our own: bbolt, which a real node uses, maps its file into memory.

@@ -61,6 +61,7 @@ func exportCalls(ctx context.Context, r wazero.Runtime) error {
 	export := func(name string, do func(c call) errno, params ...api.ValueType) {
 		b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(ctx context.Context, m api.Module, stack []uint64) {
 			p := ctx.Value(processKey{}).(*process)
+			p.called(name)
 			stack[0] = uint64(do(call{p, m.Memory(), stack}))
 		}), params, []api.ValueType{i}).Export(name)
 	}
@@ -111,6 +112,22 @@ func exportCalls(ctx context.Context, r wazero.Runtime) error {
 		return fmt.Errorf("make the simulated system: %w", err)
 	}
 	return nil
+}
+
+// mostCallsInTurn is how many calls a process may make without waiting. None that does anything comes near it.
+const mostCallsInTurn = 5_000_000
+
+// called counts a call. A process that makes calls without end, or while the world's context has ended, is ended.
+func (p *process) called(name string) {
+	const look = 1 << 12
+	p.calls++
+	switch w := p.machine.world; {
+	case p.calls > mostCallsInTurn:
+		p.failed = fmt.Errorf("at %s it made %d calls to the system without waiting once, the last %s: it spins", w.now, mostCallsInTurn, name)
+		panic(errEnded)
+	case p.calls%look == 0 && w.ctx.Err() != nil:
+		panic(errEnded)
+	}
 }
 
 func (p *process) arguments() []string { return append([]string{p.machine.name}, p.machine.args...) }

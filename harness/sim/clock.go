@@ -1,6 +1,10 @@
 package sim
 
-import "time"
+import (
+	"time"
+
+	"rift/nemesis"
+)
 
 // epoch is what wall clocks show at the beginning of a world: 2001-09-09T01:46:40Z.
 const epoch = 1_000_000_000 * time.Second
@@ -8,38 +12,52 @@ const epoch = 1_000_000_000 * time.Second
 // glance is how long it takes to look at a clock, so that a program which waits for time to pass without waiting sees it pass.
 const glance = 300 * time.Nanosecond
 
-// clock is how a machine's clocks go against the world's time.
+// clock is how a machine's clocks go against the world's time. They go on while the machine's process is down.
 type clock struct {
-	world *world
-	rate  float64                               // of the monotonic clock; above 0, 1 is true
-	since time.Duration                         // when the rate began, in the world's time
-	base  time.Duration                         // what the monotonic clock showed then
-	last  time.Duration                         // what it showed last
-	wall  func(now time.Duration) time.Duration // how far the wall clock is ahead; nil: not at all
+	world  *world
+	path   *nemesis.ClockPath // of the fault that is in; nil if none is
+	since  time.Duration      // when it was put in
+	behind time.Duration      // at most 0: what earlier faults have cost the monotonic clock
+	last   time.Duration      // what the monotonic clock showed last
 }
 
-func newClock(w *world) *clock { return &clock{world: w, rate: 1, since: w.now, base: w.now} }
+func newClock(w *world) *clock { return &clock{world: w} }
 
 // monotonic is what the monotonic clock shows. It never goes back, and never stands still.
 func (c *clock) monotonic() time.Duration {
-	c.last = max(c.base+time.Duration(float64(c.world.now-c.since)*c.rate), c.last+glance)
+	shows := c.world.now + c.behind
+	if c.path != nil {
+		shows += c.path.Monotonic(c.world.now - c.since)
+	}
+	c.last = max(shows, c.last+glance)
 	return c.last
 }
 
 // wallTime is what the wall clock shows, since 1970.
 func (c *clock) wallTime() time.Duration {
-	t := epoch + c.world.now + max(0, c.last-c.world.now)
-	if c.wall != nil {
-		t += c.wall(c.world.now)
+	ahead := time.Duration(0)
+	if c.path != nil {
+		ahead = c.path.Wall(c.world.now - c.since)
 	}
-	return t
+	return epoch + c.world.now + ahead
 }
 
-// setRate has the monotonic clock go at another rate from now on.
-func (c *clock) setRate(rate float64) {
-	c.base, c.since = c.base+time.Duration(float64(c.world.now-c.since)*c.rate), c.world.now
-	c.rate = rate
+// follow has the clocks go wrong from now on.
+func (c *clock) follow(p nemesis.ClockPath) { c.path, c.since = &p, c.world.now }
+
+// correct sets the wall clock right, and has the monotonic clock go on from where it stands.
+func (c *clock) correct() {
+	if c.path != nil {
+		c.behind += c.path.Monotonic(c.world.now - c.since)
+		c.path = nil
+	}
 }
 
-// span is how long a time of the monotonic clock takes in the world.
-func (c *clock) span(d time.Duration) time.Duration { return time.Duration(float64(d)/c.rate) + 1 }
+// span is about how long a time of the monotonic clock takes in the world: exactly if its rate stays as it is.
+func (c *clock) span(d time.Duration) time.Duration {
+	rate := 1.0
+	if c.path != nil {
+		rate = c.path.Rate(c.world.now - c.since)
+	}
+	return time.Duration(float64(d)/rate) + 1
+}

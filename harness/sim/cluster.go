@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"rift/harness"
@@ -26,7 +27,7 @@ type cluster struct {
 	machines map[string]*machine
 	board    nemesis.Board
 	askers   int // how many have got an address
-	started  func(node string)
+	lanes    int // how many have got a number
 }
 
 // askTime bounds one question to one node, in virtual time.
@@ -40,9 +41,13 @@ func newCluster(w *world, s harness.Simulated, t history.Test, p *Program, log f
 		n := harness.Node{Name: fmt.Sprintf("n%d", i+1), IP: ip, Data: "/data"}
 		c.nodes = append(c.nodes, n)
 		c.machines[n.Name] = &machine{
-			world: w, program: p, name: n.Name, output: log(n.Name), disk: newDisk(), clock: newClock(w), host: w.net.join(ip.String()),
+			world: w, program: p, name: n.Name, output: log(n.Name), disk: newDisk(w.net.syncs[i]), clock: newClock(w), host: w.net.join(ip.String()),
 			env: []string{"GOGC=400", "GOMEMLIMIT=1GiB", scheduleVariable + "=" + cmp.Or(t.Schedule, Schedules[0])},
 		}
+	}
+	w.who = c.whoWaits
+	if t.KeepQuorum {
+		c.board.KeepQuorum(c.names, func(node string) bool { return c.machines[node].process != nil })
 	}
 	for _, n := range c.nodes {
 		launch, err := s.Launch(n, c.nodes, t)
@@ -57,10 +62,8 @@ func newCluster(w *world, s harness.Simulated, t history.Test, p *Program, log f
 
 // up starts all nodes, and waits until they serve.
 func (c *cluster) up(most time.Duration) error {
-	for _, n := range c.nodes {
-		if c.machines[n.Name].process == nil {
-			c.machines[n.Name].start()
-		}
+	if err := c.raise(c.names()); err != nil {
+		return err
 	}
 	const between = 100 * time.Millisecond
 	until := c.world.now + most
@@ -81,6 +84,38 @@ func (c *cluster) up(most time.Duration) error {
 		return fmt.Errorf("the nodes have not formed a cluster within %s: %s", most, missing)
 	}
 	return nil
+}
+
+// raise starts those nodes that are down.
+func (c *cluster) raise(nodes []string) error {
+	for _, name := range nodes {
+		if _, err := c.node(name); err != nil {
+			return err
+		}
+		if m := c.machines[name]; m.process == nil {
+			m.start()
+		}
+	}
+	return nil
+}
+
+// whoWaits says for what each node waits, for a world in which nothing is going to happen.
+func (c *cluster) whoWaits() string {
+	var said []string
+	for _, n := range c.nodes {
+		m := c.machines[n.Name]
+		what := "waits for a message"
+		switch {
+		case m.process == nil:
+			what = "is down"
+		case m.paused:
+			what = "is paused"
+		case !m.process.reads:
+			what = "waits for nothing that could come"
+		}
+		said = append(said, n.Name+" "+what)
+	}
+	return strings.Join(said, ", ")
 }
 
 // down ends everything.

@@ -20,15 +20,18 @@ type disk struct {
 	undo   []func()           // of the changes of names that are not durable
 	dirty  map[*file]struct{} // the files whose content is not durable
 
-	slow  time.Duration             // what an fsync takes longer
-	fails map[diskCall]func() errno // what calls come to while a fault is in; nil: success
+	syncTime time.Duration             // what an fsync takes
+	slow     func() time.Duration      // what an fsync takes longer while a fault is in; nil: nothing
+	appears  func(path string)         // is told of new folders; may be nil
+	fails    map[diskCall]func() errno // what calls come to while a fault is in; nil: success
 }
 
 // diskCall is a call that can fail.
 type diskCall int
 
 const (
-	callWrite diskCall = iota
+	callRead diskCall = iota
+	callWrite
 	callSync
 )
 
@@ -42,8 +45,8 @@ type file struct {
 	given   map[int]bool   // pages that an fsync failed to write, and that were not written again: they are in before
 }
 
-func newDisk() *disk {
-	d := &disk{dirty: make(map[*file]struct{}), fails: make(map[diskCall]func() errno)}
+func newDisk(syncTime time.Duration) *disk {
+	d := &disk{syncTime: syncTime, dirty: make(map[*file]struct{}), fails: make(map[diskCall]func() errno)}
 	d.root = d.newFile(true)
 	return d
 }
@@ -162,9 +165,22 @@ func (f *file) giveUp() {
 	}
 }
 
-// powerFail undoes what was not durable, and says how many bytes that were. Names go back all together; a file that was growing keeps a part of its growth
-// that r draws.
-func (d *disk) powerFail(r *rand.Rand) (lost int) {
+// loss is how much of what was not durable a power failure takes, as package nemesis names it: all of it, or each unit of so many bytes with an even chance.
+type loss string
+
+func (l loss) unit() int {
+	switch l {
+	case "random-pages":
+		return pageSize
+	case "torn-sectors":
+		return 512
+	}
+	return 0
+}
+
+// powerFail undoes what was not durable, and says how many bytes that were. Names go back all together. Unless all is lost, a file that was growing keeps
+// the first part of its growth, as long as r draws.
+func (d *disk) powerFail(how loss, r *rand.Rand) (lost int) {
 	for _, undo := range slices.Backward(d.undo) {
 		undo()
 	}
@@ -174,25 +190,38 @@ func (d *disk) powerFail(r *rand.Rand) (lost int) {
 		all[f.inode] = f
 	}
 	for _, inode := range slices.Sorted(maps.Keys(all)) {
-		lost += all[inode].restore(r)
+		lost += all[inode].restore(how.unit(), r)
 	}
 	clear(d.dirty)
 	return lost
 }
 
-// restore puts back what was durable of a file, and says how many bytes were lost.
-func (f *file) restore(r *rand.Rand) (lost int) {
+// restore puts back what was durable of a file, but for units of so many bytes that r draws (0: none), and says how many bytes were lost. Pages that an fsync
+// gave up never reached the disk.
+func (f *file) restore(unit int, r *rand.Rand) (lost int) {
 	live := f.data
 	f.data = make([]byte, f.durable)
 	copy(f.data, live)
-	for page, held := range f.before {
+	for _, page := range slices.Sorted(maps.Keys(f.before)) {
 		at := f.data[min(page*pageSize, f.durable):min((page+1)*pageSize, f.durable)]
-		clear(at)
-		copy(at, held)
-		lost += len(at)
+		held := make([]byte, len(at))
+		copy(held, f.before[page])
+		for from := 0; from < len(at); {
+			to := len(at)
+			if unit > 0 {
+				to = min(from+unit, len(at))
+			}
+			if unit == 0 || f.given[page] || r.IntN(2) == 0 {
+				lost += copy(at[from:to], held[from:to])
+			}
+			from = to
+		}
 	}
 	if grown := live[min(f.durable, len(live)):]; len(grown) > 0 {
-		kept := r.IntN(len(grown) + 1)
+		kept := 0
+		if unit > 0 {
+			kept = r.IntN(len(grown) + 1)
+		}
 		f.data = append(f.data, grown[:kept]...)
 		lost += len(grown) - kept
 	}

@@ -14,20 +14,21 @@ import (
 // diskFault has disks fail calls, fill up, or slow down.
 type diskFault struct {
 	nodes []string
-	met   int // calls that failed
-	kind  string
+	calls int // that the fault concerns
+	met   int // of these, those that failed or took longer
 }
 
 func (f *diskFault) inject(l *lane, p history.PlannedFault, r *rand.Rand) (history.Evidence, error) {
 	var err error
-	f.kind = p.Kind
 	if f.nodes, err = nemesis.Pick(l.cluster.world.ctx, l, p.Target, r); err != nil || len(f.nodes) == 0 {
 		return nobody(p), err
 	}
 	for _, node := range f.nodes {
 		f.set(l.machines[node].disk, p, r)
 	}
-	return history.Evidence{Nodes: f.nodes, Proven: true, Summary: fmt.Sprintf("%s on %s", p.Kind, strings.Join(f.nodes, ", "))}, nil
+	e := history.Evidence{Nodes: f.nodes, Proven: l.see(p, func() bool { return f.met > 0 })}
+	e.Summary = fmt.Sprintf("%s on %s; %d of %d calls have met it", p.Kind, strings.Join(f.nodes, ", "), f.met, f.calls)
+	return e, nil
 }
 
 // set puts the fault on one disk.
@@ -35,6 +36,7 @@ func (f *diskFault) set(d *disk, p history.PlannedFault, r *rand.Rand) {
 	fails := func(c diskCall, share float64, nth int, as errno) {
 		calls := 0
 		d.fails[c] = func() errno {
+			f.calls++
 			if calls++; calls == nth || nth == 0 && r.Float64() < share {
 				f.met++
 				return as
@@ -51,7 +53,17 @@ func (f *diskFault) set(d *disk, p history.PlannedFault, r *rand.Rand) {
 	case p.Kind == "disk-full":
 		fails(callWrite, share, 0, errNoSpace)
 	case p.Kind == "disk-slow":
-		d.slow = max(span(p.Args["delay"]), 10*time.Millisecond)
+		slower := span(p.Args["delay"])
+		if p.Args["mode"] == "stall" {
+			slower = time.Duration(p.For)
+		}
+		d.slow = func() time.Duration {
+			f.calls++
+			f.met++
+			return slower
+		}
+	case p.Args["op"] == "read":
+		fails(callRead, share, nth, errIO)
 	case p.Args["op"] == "write":
 		fails(callWrite, share, nth, errIO)
 	default:
@@ -59,24 +71,27 @@ func (f *diskFault) set(d *disk, p history.PlannedFault, r *rand.Rand) {
 	}
 }
 
-func (f *diskFault) heal(l *lane) history.Evidence {
+func (f *diskFault) heal(l *lane) (history.Evidence, error) {
 	if len(f.nodes) == 0 {
-		return nemesis.Skip("no disk had a fault")
+		return nemesis.Skip("no disk had a fault"), nil
 	}
-	e := history.Evidence{Nodes: f.nodes, Proven: true, Measures: map[string]float64{"failed_calls": float64(f.met)}}
+	e := history.Evidence{Nodes: f.nodes, Proven: true, Measures: map[string]float64{"calls": float64(f.calls), "met": float64(f.met)}}
 	var again []string
 	for _, node := range f.nodes {
 		m := l.machines[node]
-		m.disk.slow = 0
+		m.disk.slow = nil
+		if m.process != nil {
+			m.process.wake() // one whose fsync was held goes on
+		}
 		clear(m.disk.fails)
 		if m.process == nil && l.board.Free(node) { // it gave up, as it should
 			m.start()
 			again = append(again, node)
 		}
 	}
-	e.Summary = fmt.Sprintf("%d calls had failed", f.met)
+	e.Summary = fmt.Sprintf("%d of %d calls had met the fault", f.met, f.calls)
 	if len(again) > 0 {
 		e.Summary += "; started again, since they had ended: " + strings.Join(again, ", ")
 	}
-	return e
+	return e, nil
 }

@@ -39,9 +39,10 @@ const (
 	backOffMost  = 160 * time.Millisecond
 )
 
-// drive carries out one phase with that many clients, at most for a time, and returns when all operations have ended.
-func (d *driver) drive(g gen.Generator, workers int, most time.Duration) error {
-	p := &phase{g: g, workers: workers, start: d.world.now, end: d.world.now + most, left: workers}
+// drive carries out one phase with that many clients, whose times are counted from a start, at most until a time after that. It returns when all operations have
+// ended, with what is left of the generator.
+func (d *driver) drive(g gen.Generator, workers int, start, most time.Duration) (gen.Generator, error) {
+	p := &phase{g: g, workers: workers, start: start, end: start + most, left: workers}
 	for id := range workers {
 		d.world.spawn(func(t *task) {
 			d.work(t, p, id)
@@ -49,7 +50,8 @@ func (d *driver) drive(g gen.Generator, workers int, most time.Duration) error {
 			p.wakeIdle()
 		})
 	}
-	return d.world.until(func() bool { return p.left == 0 })
+	err := d.world.until(func() bool { return p.left == 0 })
+	return p.g, err
 }
 
 func (p *phase) wakeIdle() {

@@ -13,68 +13,6 @@ import (
 	"rift/nemesis"
 )
 
-// take picks the nodes that a fault is aimed at and takes those on the board that no other fault has.
-func (l *lane) take(p history.PlannedFault, state string, r *rand.Rand) ([]string, error) {
-	picked, err := nemesis.Pick(context.Background(), l, p.Target, r)
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(picked, func(node string) bool { return l.board.Claim(node, p.ID, state) != nil }), nil
-}
-
-// nobody is the evidence of a fault whose target has no node that could be hit.
-func nobody(p history.PlannedFault) history.Evidence {
-	return nemesis.Skip("no node for target " + p.Target + ": each is down or taken")
-}
-
-// kill ends processes, and with power also takes from their disks what was not synced.
-type kill struct {
-	power   bool
-	planned history.PlannedFault
-	down    []string
-}
-
-func (k *kill) inject(l *lane, p history.PlannedFault, r *rand.Rand) (history.Evidence, error) {
-	var err error
-	k.planned = p
-	if k.down, err = l.take(p, "down", r); err != nil || len(k.down) == 0 {
-		return nobody(p), err
-	}
-	lost := 0
-	for _, node := range k.down {
-		m := l.machines[node]
-		m.kill()
-		if k.power {
-			lost += m.disk.powerFail(r)
-		}
-	}
-	e := history.Evidence{Nodes: k.down, Proven: k.allDown(l), Summary: "killed " + strings.Join(k.down, ", ")}
-	if k.power {
-		e.Measures = map[string]float64{"lost_bytes": float64(lost)}
-		e.Summary = fmt.Sprintf("power failed on %s; %d bytes that were not synced are lost", strings.Join(k.down, ", "), lost)
-	}
-	return e, nil
-}
-
-func (k *kill) allDown(l *lane) bool {
-	return !slices.ContainsFunc(k.down, func(node string) bool { return l.machines[node].process != nil })
-}
-
-func (k *kill) heal(l *lane) history.Evidence {
-	if len(k.down) == 0 {
-		return nemesis.Skip("nothing was killed")
-	}
-	e := history.Evidence{Nodes: k.down, Proven: true, Summary: "started " + strings.Join(k.down, ", ")}
-	for _, node := range k.down {
-		if l.machines[node].process == nil {
-			l.machines[node].start()
-		}
-		e.Proven = e.Proven && l.machines[node].process != nil
-		l.board.Release(node, k.planned.ID)
-	}
-	return e
-}
-
 // pause stops processes for a while.
 type pause struct {
 	planned history.PlannedFault
@@ -93,22 +31,22 @@ func (f *pause) inject(l *lane, p history.PlannedFault, r *rand.Rand) (history.E
 	return history.Evidence{Nodes: f.paused, Proven: true, Summary: "paused " + strings.Join(f.paused, ", ")}, nil
 }
 
-func (f *pause) heal(l *lane) history.Evidence {
+func (f *pause) heal(l *lane) (history.Evidence, error) {
 	if len(f.paused) == 0 {
-		return nemesis.Skip("nothing was paused")
+		return nemesis.Skip("nothing was paused"), nil
 	}
 	for _, node := range f.paused {
 		l.machines[node].proceed()
 		l.board.Release(node, f.planned.ID)
 	}
-	return history.Evidence{Nodes: f.paused, Proven: true, Summary: "resumed " + strings.Join(f.paused, ", ")}
+	return history.Evidence{Nodes: f.paused, Proven: true, Summary: "resumed " + strings.Join(f.paused, ", ")}, nil
 }
 
 // weather is trouble on links.
 type weather struct {
-	make  func(args map[string]string) trouble
+	make  func(args map[string]string) disturbed
 	links []*link
-	by    trouble
+	by    []*disturbed // of each link its own
 	e     history.Evidence
 }
 
@@ -117,8 +55,7 @@ func (w *weather) inject(l *lane, p history.PlannedFault, r *rand.Rand) (history
 	if err != nil || len(links) == 0 {
 		return nemesis.Skip("no link to disturb"), err
 	}
-	w.by = w.make(p.Args)
-	w.e = history.Evidence{Nodes: nodes, Links: links, Proven: true, Summary: p.Kind + " " + p.Target + " " + what}
+	w.e = history.Evidence{Nodes: nodes, Links: links, Summary: p.Kind + " " + p.Target + " " + what}
 	for _, pair := range links {
 		from, err := l.node(pair[0])
 		if err != nil {
@@ -129,21 +66,34 @@ func (w *weather) inject(l *lane, p history.PlannedFault, r *rand.Rand) (history
 			return w.e, err
 		}
 		on := l.cluster.world.net.link(from.IP.String(), to.IP.String())
-		on.troubles = append(on.troubles, w.by)
+		by := w.make(p.Args)
+		on.troubles = append(on.troubles, &by)
+		w.by = append(w.by, &by)
 		w.links = append(w.links, on)
 	}
+	w.e.Proven = l.see(p, func() bool { _, bitten := w.counts(); return bitten > 0 })
 	return w.e, nil
 }
 
-func (w *weather) heal(*lane) history.Evidence {
+func (w *weather) heal(*lane) (history.Evidence, error) {
 	if w.links == nil {
-		return nemesis.Skip("nothing was disturbed")
+		return nemesis.Skip("nothing was disturbed"), nil
 	}
-	for _, on := range w.links {
-		on.troubles = slices.DeleteFunc(on.troubles, func(t trouble) bool { return t == w.by })
+	for i, on := range w.links {
+		on.troubles = slices.DeleteFunc(on.troubles, func(t trouble) bool { return t == w.by[i] })
 	}
-	w.e.Summary = "the links are as they were"
-	return w.e
+	met, bitten := w.counts()
+	w.e.Proven, w.e.Measures = true, map[string]float64{"segments": float64(met), "disturbed": float64(bitten)}
+	w.e.Summary = fmt.Sprintf("the links are as they were; %d of %d segments were disturbed", bitten, met)
+	return w.e, nil
+}
+
+// counts are how many segments came by, and how many of them fared otherwise for it.
+func (w *weather) counts() (met, bitten int) {
+	for _, by := range w.by {
+		met, bitten = met+by.met, bitten+by.bitten
+	}
+	return met, bitten
 }
 
 // disturbed is trouble as data; the zero value lets everything pass.
@@ -155,9 +105,20 @@ type disturbed struct {
 	share  float64       // of those
 	rate   float64       // bytes a second; 0: no limit
 	free   time.Duration // when the link is free again, with a rate
+
+	met, bitten int // segments that came by, and those of them that fared otherwise for it
 }
 
 func (d *disturbed) meet(r *rand.Rand, now time.Duration, bytes int) (later time.Duration, lost bool) {
+	d.met++
+	later, lost = d.disturb(r, now, bytes)
+	if lost || later != 0 {
+		d.bitten++
+	}
+	return later, lost
+}
+
+func (d *disturbed) disturb(r *rand.Rand, now time.Duration, bytes int) (later time.Duration, lost bool) {
 	if d.loss >= 1 || d.loss > 0 && r.Float64() < d.loss {
 		return 0, true
 	}
@@ -176,19 +137,29 @@ func (d *disturbed) meet(r *rand.Rand, now time.Duration, bytes int) (later time
 	return later, false
 }
 
-func cutOff(map[string]string) trouble { return &disturbed{loss: 1} }
+func cutOff(map[string]string) disturbed { return disturbed{loss: 1} }
 
-func lossy(args map[string]string) trouble { return &disturbed{loss: number(args["share"])} }
-
-func delayed(args map[string]string) trouble {
-	return &disturbed{delay: span(args["delay"]), jitter: span(args["jitter"])}
+// doubled is what duplicates of packets come to on a connection of TCP, which drops them: nothing but that each takes its place on the way.
+func doubled(args map[string]string) disturbed {
+	return disturbed{share: number(args["share"]), hold: copyTime}
 }
 
-func reordered(args map[string]string) trouble {
-	return &disturbed{share: number(args["share"]), hold: span(args["hold"])}
+// copyTime is how long a copy holds up what follows.
+const copyTime = 10 * time.Microsecond
+
+func lossy(args map[string]string) disturbed { return disturbed{loss: number(args["share"])} }
+
+func delayed(args map[string]string) disturbed {
+	return disturbed{delay: span(args["delay"]), jitter: span(args["jitter"])}
 }
 
-func limited(args map[string]string) trouble { return &disturbed{rate: number(args["mbit"]) * 1e6 / 8} }
+func reordered(args map[string]string) disturbed {
+	return disturbed{share: number(args["share"]), hold: span(args["hold"])}
+}
+
+func limited(args map[string]string) disturbed {
+	return disturbed{rate: number(args["mbit"]) * 1e6 / 8}
+}
 
 // number and span read arguments that the fault's kind has checked.
 func number(s string) float64 {

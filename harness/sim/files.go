@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"path"
 	"slices"
-	"time"
 
 	"rift/harness/sim/guest"
 )
@@ -134,6 +133,11 @@ func (c call) read(at, result int) errno {
 	case d.device && len(c.inbox) == 0:
 		return errAgain
 	}
+	if d.file != nil {
+		if refused := c.machine.disk.refuses(callRead); refused != success {
+			return refused
+		}
+	}
 	var source []byte
 	switch {
 	case d.device:
@@ -186,15 +190,21 @@ func (c call) writeFile(d *descriptor, at, done int, b []byte) errno {
 	if refused := c.machine.disk.refuses(callWrite); refused != success {
 		return refused
 	}
-	if at >= 0 {
-		c.machine.disk.write(d.file, b, at+done)
-		return success
-	}
-	if d.append {
+	if at < 0 && d.append {
 		d.offset = len(d.file.data)
 	}
-	c.machine.disk.write(d.file, b, d.offset)
-	d.offset += len(b)
+	to := d.offset
+	if at >= 0 {
+		to = at + done
+	}
+	if c.dies() {
+		c.machine.disk.write(d.file, b[:c.fate.IntN(len(b)+1)], to)
+		panic(errEnded)
+	}
+	c.machine.disk.write(d.file, b, to)
+	if at < 0 {
+		d.offset += len(b)
+	}
 	return success
 }
 
@@ -255,16 +265,24 @@ func (c call) seek() errno {
 	return success
 }
 
-// syncTime is how long a healthy disk takes for an fsync.
-const syncTime = 200 * time.Microsecond
-
 func (c call) sync() errno {
 	d := c.file(0)
 	if d == nil || d.file == nil {
 		return errBadFD
 	}
 	disk := c.machine.disk
-	c.waitFor(syncTime + disk.slow)
+	if c.dies() {
+		panic(errEnded)
+	}
+	now := &c.machine.world.now
+	for until := *now + disk.syncTime; *now < until; {
+		c.waitFor(until - *now)
+	}
+	if disk.slow != nil {
+		for until := *now + disk.slow(); *now < until && disk.slow != nil; {
+			c.waitFor(until - *now)
+		}
+	}
 	if refused := disk.refuses(callSync); refused != success {
 		d.file.giveUp()
 		return refused
@@ -292,6 +310,9 @@ func (c call) makeFolder() errno {
 		return errNoEntry
 	}
 	d.set(in, name, d.newFile(true))
+	if d.appears != nil {
+		d.appears(c.path(0, 1))
+	}
 	return success
 }
 

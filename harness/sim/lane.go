@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"rift/harness"
@@ -26,29 +27,41 @@ type lane struct {
 	asker  harness.Simulated
 }
 
-// Effect is what a kind of fault does in the world.
+// effect is what a kind of fault does in the world.
 type effect interface {
 	// inject puts the fault in. What found nobody to hit gives a skipped evidence, and may be tried again.
 	inject(l *lane, p history.PlannedFault, r *rand.Rand) (history.Evidence, error)
 	// heal takes it out.
-	heal(l *lane) history.Evidence
+	heal(l *lane) (history.Evidence, error)
+}
+
+// goesOn is an effect that has something to do between the two, until a time of the world.
+type goesOn interface {
+	goOn(l *lane, until time.Duration, r *rand.Rand)
 }
 
 // effects are the kinds of fault that there are in the world, by their names in package nemesis.
 var effects = map[string]func() effect{
-	"kill":       func() effect { return &kill{} },
-	"power":      func() effect { return &kill{power: true} },
-	"pause":      func() effect { return &pause{} },
-	"freeze":     func() effect { return &pause{} },
-	"partition":  func() effect { return &weather{make: cutOff} },
-	"delay":      func() effect { return &weather{make: delayed} },
-	"loss":       func() effect { return &weather{make: lossy} },
-	"corrupt":    func() effect { return &weather{make: lossy} },
-	"reorder":    func() effect { return &weather{make: reordered} },
-	"bandwidth":  func() effect { return &weather{make: limited} },
-	"disk-full":  func() effect { return &diskFault{} },
-	"disk-error": func() effect { return &diskFault{} },
-	"disk-slow":  func() effect { return &diskFault{} },
+	"clock":         func() effect { return &skewed{} },
+	"restart":       func() effect { return &restart{} },
+	"crash-loop":    func() effect { return &crashLoop{} },
+	"kill-snapshot": func() effect { return &killSnapshot{} },
+	"leader-kill":   func() effect { return &leaderKill{} },
+	"transfer":      func() effect { return transfer{} },
+	"kill":          func() effect { return &kill{} },
+	"power":         func() effect { return &kill{power: true} },
+	"pause":         func() effect { return &pause{} },
+	"freeze":        func() effect { return &pause{} },
+	"partition":     func() effect { return &weather{make: cutOff} },
+	"delay":         func() effect { return &weather{make: delayed} },
+	"loss":          func() effect { return &weather{make: lossy} },
+	"corrupt":       func() effect { return &weather{make: lossy} },
+	"duplicate":     func() effect { return &weather{make: doubled} },
+	"reorder":       func() effect { return &weather{make: reordered} },
+	"bandwidth":     func() effect { return &weather{make: limited} },
+	"disk-full":     func() effect { return &diskFault{} },
+	"disk-error":    func() effect { return &diskFault{} },
+	"disk-slow":     func() effect { return &diskFault{} },
 }
 
 // Kinds lists the kinds of fault that can be simulated, sorted.
@@ -59,6 +72,13 @@ func able(plan []history.PlannedFault) error {
 	for _, p := range plan {
 		if effects[p.Kind] == nil {
 			return nemesis.UnknownError{Field: "fault to be simulated", Given: p.Kind, Allowed: Kinds()}
+		}
+		kind, err := nemesis.Find(p.Kind)
+		if err == nil {
+			_, err = kind.New(p)
+		}
+		if err != nil {
+			return fmt.Errorf("fault %d: %w", p.ID, err)
 		}
 	}
 	return nil
@@ -77,9 +97,9 @@ func (c *cluster) startFaults(plan []history.PlannedFault, record *harness.Recor
 	}
 	left = new(int)
 	*left = len(names)
-	for i, name := range names {
+	for _, name := range names {
 		c.world.spawn(func(t *task) {
-			l := &lane{cluster: c, task: t, number: -1 - i, record: record, asker: c.asking(t)}
+			l := c.newLane(t, record)
 			for _, p := range byLane[name] {
 				l.carryOut(p, start)
 			}
@@ -89,27 +109,74 @@ func (c *cluster) startFaults(plan []history.PlannedFault, record *harness.Recor
 	return left
 }
 
+// hold puts faults in, all at once whatever their times, and heals them at a time of the world. All are healed when left is 0.
+func (c *cluster) hold(plan []history.PlannedFault, record *harness.Recorder, until time.Duration) (left *int) {
+	left = new(int)
+	*left = len(plan)
+	for _, p := range plan {
+		c.world.spawn(func(t *task) {
+			l := c.newLane(t, record)
+			l.putIn(p, l.now(), func(effect, *rand.Rand) { l.sleep(until - l.now()) })
+			*left--
+		})
+	}
+	return left
+}
+
+// newLane gives a task the next number of a lane.
+func (c *cluster) newLane(t *task, record *harness.Recorder) *lane {
+	c.lanes++
+	return &lane{cluster: c, task: t, number: -c.lanes, record: record, asker: c.asking(t)}
+}
+
 // carryOut puts a fault in at its time and heals it at its time. One that finds nobody to hit tries again until half of its time is over.
 func (l *lane) carryOut(p history.PlannedFault, start time.Duration) {
 	const again = 100 * time.Millisecond
 	if !l.sleep(start + time.Duration(p.At) - l.now()) {
 		return
 	}
+	l.putIn(p, start+time.Duration(p.At), func(e effect, draws *rand.Rand) {
+		until := start + time.Duration(p.At+p.For)
+		if lasting, ok := e.(goesOn); ok {
+			lasting.goOn(l, until, draws)
+		}
+		l.sleep(until - l.now())
+	})
+}
+
+// putIn puts a fault in, and heals it when what is to be done meanwhile is done.
+func (l *lane) putIn(p history.PlannedFault, planned time.Duration, meanwhile func(e effect, draws *rand.Rand)) {
+	const again = 100 * time.Millisecond
 	e := effects[p.Kind]()
 	draws := rand.New(rand.NewPCG(uint64(p.Seed), uint64(p.ID)))
 	l.step(p, history.StepInject, func() (history.Evidence, error) {
 		for {
 			seen, err := e.inject(l, p, draws)
-			if errors.Is(err, nemesis.ErrNoLeader) {
+			if errors.Is(err, nemesis.ErrNoLeader) || errors.Is(err, nemesis.ErrQuorum) {
 				seen, err = nemesis.Skip(err.Error()), nil
 			}
-			if err != nil || !seen.Skipped || l.now() > start+time.Duration(p.At+p.For/2) || !l.sleep(again) {
+			if spared := l.board.Spared(p.ID); len(spared) > 0 {
+				seen.Summary += "; left alone to keep a quorum: " + strings.Join(spared, ", ")
+			}
+			if seen.Skipped {
+				l.board.Relieve(p.ID)
+			}
+			if err != nil || !seen.Skipped || l.now() > planned+time.Duration(p.For/2) || !l.sleep(again) {
 				return seen, err
 			}
 		}
 	})
-	l.sleep(start + time.Duration(p.At+p.For) - l.now())
-	l.step(p, history.StepHeal, func() (history.Evidence, error) { return e.heal(l), nil })
+	meanwhile(e, draws)
+	l.step(p, history.StepHeal, func() (history.Evidence, error) { return e.heal(l) })
+	l.board.Relieve(p.ID)
+}
+
+// see waits until a fault is seen to have an effect, at most for half of its time.
+func (l *lane) see(p history.PlannedFault, effect func() bool) bool {
+	const look = 5 * time.Millisecond
+	for until := l.now() + time.Duration(p.For/2); !effect() && l.now() < until && l.sleep(look); {
+	}
+	return effect()
 }
 
 func (l *lane) now() time.Duration { return l.cluster.world.now }

@@ -18,10 +18,11 @@ type network struct {
 	world *world
 	hosts map[string]*host // by IP
 	links map[[2]string]*link
+	conditions
 }
 
-func newNetwork(w *world) *network {
-	return &network{world: w, hosts: make(map[string]*host), links: make(map[[2]string]*link)}
+func newNetwork(w *world, c conditions) *network {
+	return &network{world: w, conditions: c, hosts: make(map[string]*host), links: make(map[[2]string]*link)}
 }
 
 // host is who has an address: a machine, or a client.
@@ -167,14 +168,17 @@ const (
 	resendLongest = 2 * time.Second
 )
 
-// link gives the link between two hosts, which are named by their addresses. The seed says how long its latencies are.
+// link gives the link between two hosts, which are named by their addresses.
 func (n *network) link(from, to string) *link {
 	key := [2]string{from, to}
 	if l := n.links[key]; l != nil {
 		return l
 	}
 	r := history.Rand(n.world.seed, "sim/link/"+from+">"+to)
-	l := &link{world: n.world, random: r, latency: 150 * time.Microsecond, spread: time.Duration(100+r.IntN(900)) * time.Microsecond}
+	l := &link{world: n.world, random: r, latency: n.latency, spread: n.spread}
+	if n.loss > 0 {
+		l.troubles = append(l.troubles, &disturbed{loss: n.loss})
+	}
 	n.links[key] = l
 	return l
 }

@@ -27,9 +27,13 @@ type process struct {
 	resume func() (struct{}, bool)
 	stop   func()
 	yield  func(struct{}) bool
-	turn   *event // its next turn, if one is planned
-	alarm  *event // that ends its waiting
-	reads  bool   // it waits for frames
+	turn   *event     // its next turn, if one is planned
+	alarm  *event     // that ends its waiting
+	calls  int        // made in this turn
+	reads  bool       // it waits for frames
+	doomed int        // it is killed in its so-manieth next call to its disk; 0: it is not
+	fate   *rand.Rand // draws how far that call gets
+	killed bool       // in such a call
 	ended  bool
 	code   uint32 // with which it ended by itself
 	failed error  // why it ended, if the world is to blame
@@ -102,7 +106,9 @@ func (p *process) wake() {
 		p.alarm.off()
 		if _, alive := p.resume(); !alive {
 			p.end()
-			fmt.Fprintf(p.machine.output, "sim: at %s the process ended with exit code %d\n", p.machine.world.now, p.code)
+			if !p.killed {
+				fmt.Fprintf(p.machine.output, "sim: at %s the process ended with exit code %d\n", p.machine.world.now, p.code)
+			}
 			if p.failed != nil {
 				p.machine.world.broken = errors.Join(p.machine.world.broken, fmt.Errorf("%s: %w", p.machine.name, p.failed))
 			}
@@ -115,6 +121,7 @@ func (p *process) wait() {
 	if !p.yield(struct{}{}) {
 		panic(errEnded)
 	}
+	p.calls = 0
 }
 
 // waitFor ends the process's turn for a time of the world, or until it is woken.
@@ -130,6 +137,23 @@ func (m *machine) kill() {
 		p.end()
 	}
 	m.paused = false
+}
+
+// killInCall kills the process in the middle of one of its next calls to its disk, the next if calls is 0. Until then it goes on.
+func (m *machine) killInCall(calls int, r *rand.Rand) {
+	if m.process != nil {
+		m.process.doomed, m.process.fate = calls+1, r
+	}
+}
+
+// dies says whether the call to the disk that is being made is the one that the process does not survive.
+func (p *process) dies() bool {
+	if p.doomed == 0 {
+		return false
+	}
+	p.doomed--
+	p.killed = p.doomed == 0
+	return p.killed
 }
 
 func (p *process) end() {

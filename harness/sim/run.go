@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"rift/harness"
@@ -41,6 +42,8 @@ type run struct {
 	cluster *cluster
 	record  *harness.Recorder
 	driver  *driver
+	loaded  time.Duration // when the main phase's load began
+	left    gen.Generator // of it, when the main phase had ended
 }
 
 // Run makes a simulated run, and leaves in its folder what a real one leaves. The same spec gives the same bytes. An error says why the run could not be made;
@@ -49,7 +52,7 @@ func Run(ctx context.Context, s Spec) (err error) {
 	if err := able(s.Plan.Faults); err != nil {
 		return err
 	}
-	w := newWorld(ctx, s.Test.Seed)
+	w := newWorld(ctx, s.Test.Seed, drawConditions(s.Test.Seed, s.Test.Nodes))
 	record, err := harness.NewRecorder(s.Dir, func() time.Duration { return w.now })
 	if err != nil {
 		return err
@@ -61,6 +64,7 @@ func Run(ctx context.Context, s Spec) (err error) {
 	if err != nil {
 		return err
 	}
+	defer w.end()
 	defer c.down()
 	r := &run{Spec: s, world: w, cluster: c, record: record, driver: &driver{world: w, record: record, open: c.client, known: make(map[string]bool)}}
 	if err := r.phases(); err != nil {
@@ -96,8 +100,13 @@ func (r *run) phases() error {
 		return fmt.Errorf("set the cluster up: %w", err)
 	}
 	stop := r.watch()
-	if err := r.phase("main", r.mainPhase); err != nil {
+	if err := r.phase(history.MainPhase, r.mainPhase); err != nil {
 		return err
+	}
+	if within := time.Duration(r.Test.Liveness); within > 0 {
+		if err := r.phase(history.LivenessPhase, func() (string, error) { return "", r.livenessPhase(within) }); err != nil {
+			return err
+		}
 	}
 	err := r.phase("quiesce", func() (string, error) {
 		if err := r.cluster.up(quiesceTime); err != nil {
@@ -129,11 +138,32 @@ func (r *run) phase(name string, do func() (note string, err error)) error {
 // mainPhase drives clients and faults side by side, and returns when both have ended and every fault is healed.
 func (r *run) mainPhase() (string, error) {
 	length := time.Duration(r.Test.Time)
-	faults := r.cluster.startFaults(r.Plan.Faults, r.record)
-	if err := r.driver.drive(gen.Until(length, r.Main), r.Test.Concurrency, length); err != nil {
+	faults := r.cluster.startFaults(inPhase(r.Plan.Faults, ""), r.record)
+	r.loaded = r.world.now
+	left, err := r.driver.drive(gen.Until(length, r.Main), r.Test.Concurrency, r.loaded, length)
+	if err != nil {
 		return "", err
 	}
+	r.left = gen.Rest(left)
 	return "", r.world.until(func() bool { return *faults == 0 })
+}
+
+// livenessPhase breaks every node but those of the plan's core for good, and lets the clients go on with the main phase's load for the time within which they must
+// be served. In the end all is healed.
+func (r *run) livenessPhase(within time.Duration) error {
+	if err := r.cluster.raise(r.Plan.Core); err != nil {
+		return err
+	}
+	broken := r.cluster.hold(inPhase(r.Plan.Faults, history.LivenessPhase), r.record, r.world.now+within)
+	if _, err := r.driver.drive(gen.Until(r.world.now-r.loaded+within, r.left), r.Test.Concurrency, r.loaded, r.world.now-r.loaded+within); err != nil {
+		return err
+	}
+	return r.world.until(func() bool { return *broken == 0 })
+}
+
+// inPhase are the faults of one phase of a plan.
+func inPhase(plan []history.PlannedFault, phase string) []history.PlannedFault {
+	return slices.DeleteFunc(slices.Clone(plan), func(f history.PlannedFault) bool { return f.Phase != phase })
 }
 
 func (r *run) finalPhase() (string, error) {
@@ -141,7 +171,7 @@ func (r *run) finalPhase() (string, error) {
 		return "", nil
 	}
 	began := r.world.now
-	err := r.driver.drive(r.Final(r.driver.keys), harness.FinalWorkers(r.Test), finalTime)
+	_, err := r.driver.drive(r.Final(r.driver.keys), harness.FinalWorkers(r.Test), began, finalTime)
 	if err == nil && r.world.now-began >= finalTime {
 		return fmt.Sprintf("not done after %s", finalTime), nil
 	}

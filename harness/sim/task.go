@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"iter"
 	"time"
 )
@@ -17,20 +18,29 @@ type task struct {
 	done   bool
 }
 
-// spawn begins a task, at once.
+// errStopped unwinds a task's stack.
+var errStopped = errors.New("the task was stopped")
+
+// spawn begins a task, at once. It is stopped when the world ends, at the latest.
 func (w *world) spawn(do func(t *task)) *task {
 	t := &task{world: w}
+	w.tasks = append(w.tasks, t)
 	t.resume, t.stop = iter.Pull(func(yield func(struct{}) bool) {
 		t.yield = yield
+		defer func() {
+			t.done = true
+			if why := recover(); why != nil && why != errStopped {
+				panic(why)
+			}
+		}()
 		do(t)
-		t.done = true
 	})
 	t.resume()
 	return t
 }
 
 // wait waits until something is so, at most until a time of the world, and says whether it is. Whoever may have made it so wakes the task. A task
-// that is stopped waits no more.
+// that is stopped does not come back from here.
 func (t *task) wait(until time.Duration, so func() bool) bool {
 	t.late = t.world.now >= until
 	if !so() && !t.late {
@@ -41,17 +51,18 @@ func (t *task) wait(until time.Duration, so func() bool) bool {
 	}
 	for !so() && !t.late {
 		if !t.yield(struct{}{}) {
-			break
+			t.alarm.off()
+			panic(errStopped)
 		}
 	}
 	t.alarm.off()
 	return so()
 }
 
-// sleep waits for some time; false if the task was stopped.
+// sleep waits for some time. It is true, so that it can stand in the condition of a loop.
 func (t *task) sleep(d time.Duration) bool {
 	t.wait(t.world.now+d, func() bool { return false })
-	return t.late
+	return true
 }
 
 // wake has the task look again, unless it is over.

@@ -20,13 +20,15 @@ type world struct {
 	count  uint64     // of events that were planned
 	ties   *rand.Rand // draws the order of events of the same instant
 	net    *network
-	broken error // what went wrong with the world itself
+	tasks  []*task
+	who    func() string // who waits for what
+	broken error         // what went wrong with the world itself
 }
 
 // newWorld makes a world at its beginning. The context is looked at between events.
-func newWorld(ctx context.Context, seed int64) *world {
-	w := &world{ctx: ctx, seed: seed, ties: history.Rand(seed, "sim/ties")}
-	w.net = newNetwork(w)
+func newWorld(ctx context.Context, seed int64, c conditions) *world {
+	w := &world{ctx: ctx, seed: seed, who: func() string { return "there is nobody" }, ties: history.Rand(seed, "sim/ties")}
+	w.net = newNetwork(w, c)
 	return w
 }
 
@@ -66,7 +68,7 @@ func (w *world) until(so func() bool) error {
 			return err
 		}
 		if len(w.agenda) == 0 {
-			return fmt.Errorf("%s after the beginning: %w", w.now, errStill)
+			return fmt.Errorf("%s after the beginning: %w: %s", w.now, errStill, w.who())
 		}
 		e := heap.Pop(&w.agenda).(*event)
 		if e.do == nil {
@@ -78,11 +80,14 @@ func (w *world) until(so func() bool) error {
 	return nil
 }
 
-// pass lets time pass.
-func (w *world) pass(d time.Duration) error {
-	over := false
-	w.after(d, func() { over = true })
-	return w.until(func() bool { return over })
+// end stops what is still going on, and gives back what it has.
+func (w *world) end() {
+	for _, t := range w.tasks {
+		if !t.done {
+			t.stop()
+		}
+	}
+	w.tasks, w.agenda = nil, nil
 }
 
 // agenda is a heap of events, the next one first.

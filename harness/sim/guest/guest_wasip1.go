@@ -20,6 +20,23 @@ var world = sync.OnceValues(func() (*mux, error) {
 	return newMux(os.NewFile(device, "network")), nil
 })
 
+// Terminated is a context that ends when the program is asked to shut down, as SIGTERM asks elsewhere, or when the given one ends.
+func Terminated(ctx context.Context) (context.Context, error) {
+	m, err := world()
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	go func() {
+		defer stop()
+		select {
+		case <-m.stop:
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, nil
+}
+
 // Listen listens at an address of the form IP:port.
 func Listen(address string) (net.Listener, error) {
 	m, err := world()

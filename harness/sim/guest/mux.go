@@ -28,6 +28,7 @@ const (
 	FrameData    = 'd' // both ways
 	FrameEnd     = 'e' // both ways: nothing follows
 	FrameReset   = 'r' // both ways: the connection is lost
+	FrameStop    = 't' // to the program: it is to shut down
 )
 
 // FrameHeader is how many bytes stand before what a frame says.
@@ -49,10 +50,12 @@ type mux struct {
 	last      uint32 // the number of the last connection that was dialled
 	listeners map[string]*listener
 	conns     map[uint32]*conn
+	stopped   bool
+	stop      chan struct{} // closed when the program is to shut down
 }
 
 func newMux(device io.ReadWriter) *mux {
-	m := &mux{device: device, listeners: make(map[string]*listener), conns: make(map[uint32]*conn)}
+	m := &mux{device: device, listeners: make(map[string]*listener), conns: make(map[uint32]*conn), stop: make(chan struct{})}
 	go m.receive()
 	return m
 }
@@ -85,6 +88,10 @@ func (m *mux) receive() {
 func (m *mux) take(kind byte, id uint32, payload []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if kind == FrameStop && !m.stopped {
+		m.stopped = true
+		close(m.stop)
+	}
 	if kind == FrameAccept {
 		var at, from string
 		if _, err := fmt.Sscan(string(payload), &at, &from); err != nil {
