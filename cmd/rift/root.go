@@ -31,7 +31,8 @@ type app struct {
 	out, err io.Writer
 	args     []string // of the command line
 	verbose  bool
-	exit     int // set by a command that ended without an error
+	still    bool // no progress is drawn
+	exit     int  // set by a command that ended without an error
 }
 
 // usageError is an error of the person who typed the command.
@@ -89,11 +90,19 @@ not be made, 64 bad usage.`,
 	return root
 }
 
-// quiet is the same without a word on standard output.
+// quiet is the same without a word on standard output, and without progress.
 func (a *app) quiet() *app {
 	q := *a
-	q.out = io.Discard
+	q.out, q.still = io.Discard, true
 	return &q
+}
+
+// progressTo is where the progress of a run is drawn.
+func (a *app) progressTo() io.Writer {
+	if a.still {
+		return io.Discard
+	}
+	return a.err
 }
 
 // logger writes to standard error: everything if verbose is on, else warnings.

@@ -135,7 +135,7 @@ func (a *app) carryOut(ctx context.Context, c *choice, o runOptions, tag, dir st
 	fmt.Fprintf(a.out, "%s on %s: %d nodes (%s, tag %s), %d clients, %s, %d faults planned (%s)\n", c.test.Workload, c.test.System, c.test.Nodes,
 		c.test.Cluster, tag, c.test.Concurrency, time.Duration(c.test.Time), len(plan.Faults), orNone(kindsOf(plan)))
 	fmt.Fprintf(a.out, "folder %s\n", dir)
-	progress := newProgress(a.err)
+	progress := newProgress(a.progressTo())
 	defer progress.end()
 	return harness.Run(ctx, harness.Spec{
 		Test: c.test, Plan: plan, Main: c.main(), Final: c.final(), System: c.system, Hosts: hosts, Tag: tag, Dir: dir,

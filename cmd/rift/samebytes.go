@@ -12,7 +12,7 @@ import (
 )
 
 // recordedFiles are what a simulated run repeats to the byte, besides the nodes' logs; those where a difference tells most come first.
-var recordedFiles = []string{history.HistoryFile, history.EvidenceFile, history.PhasesFile, history.ViewsFile}
+var recordedFiles = []string{history.HistoryFile, history.EvidenceFile, history.PhasesFile, history.ViewsFile, history.ClocksFile}
 
 // sameBytes compares what two simulated runs of the same test recorded. The error says where they part first.
 func sameBytes(run *history.Run, again string) error {

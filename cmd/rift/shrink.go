@@ -34,8 +34,8 @@ func (a *app) shrinkCommand() *cobra.Command {
 out, what is left comes earlier, the cluster gets smaller. Only schedules are shrunk, never histories: each candidate is a run that is made.
 
 A simulated run is shrunk in the simulation, where a candidate that fails once fails always. Removing something shifts what is drawn later, so each
-candidate is tried under --seeds seeds. A run in containers is shrunk in containers, by --trials runs for each candidate, and with fewer steps, since each
-takes its time; how often the result fails is then said with a confidence interval.
+candidate is tried under --seeds seeds. A run in containers is shrunk in containers: a candidate is taken if more than half of --trials runs show the violation. The
+operations stay the workload's, since each run takes its time; how often the result fails is then said with a confidence interval.
 
 The result is an ordinary run, in a folder of its own, with the plan and the operations as files that are short enough for an issue.`,
 		Example: "  rift shrink store/latest\n  rift shrink --budget 10m --trials 3 store/register/20261125T005235.667-2",
@@ -48,7 +48,7 @@ The result is an ordinary run, in a folder of its own, with the plan and the ope
 	f := c.Flags()
 	f.DurationVar(&o.budget, "budget", time.Minute, "after which the smallest so far is taken (default in containers: 10m)")
 	f.IntVar(&o.seeds, "seeds", 3, "seeds under which a candidate is tried in the simulation before it is given up")
-	f.IntVar(&o.trials, "trials", 3, "runs of each candidate in containers before it is given up")
+	f.IntVar(&o.trials, "trials", 3, "runs of each candidate in containers, of which more than half must show the violation")
 	o.run.again(c)
 	return c
 }
@@ -198,11 +198,11 @@ func (s *shrinking) inSimulation(ctx context.Context) error {
 	if !slices.Contains(violations(made.report), s.wanted) {
 		return fmt.Errorf("%s shows %v, where the trial showed %s: the simulation has not repeated itself", made.dir, violations(made.report), s.wanted)
 	}
-	return s.conclude(result, made, simCommandLine(made.run.Test, made.dir))
+	return s.conclude(result, made, made.run.Test.Command, "rift adopt "+shellQuote(made.dir))
 }
 
-// conclude prints what was found.
-func (s *shrinking) conclude(result shrink.Result, made outcome, command string) error {
+// conclude prints what was found, and the commands that show it again or go on with it.
+func (s *shrinking) conclude(result shrink.Result, made outcome, commands ...string) error {
 	how := "nothing more can be left out alone"
 	if !result.Minimal {
 		how = "the budget was spent before everything was tried; more with --budget"
@@ -217,7 +217,7 @@ func (s *shrinking) conclude(result shrink.Result, made outcome, command string)
 	if ops := made.run.Test.Ops; ops != nil && len(ops) <= 2*written*written {
 		fmt.Fprintf(s.out, "%s:\n%s", filepath.Join(made.dir, history.OpsFile), indented(string(history.OpsText(ops))))
 	}
-	fmt.Fprintf(s.out, "\nreport %s\nTo see it again:\n  %s\n  rift adopt %s\n", filepath.Join(made.dir, history.ReportFile), command, shellQuote(made.dir))
+	fmt.Fprintf(s.out, "\nreport %s\nTo see it again, and to go on with it:\n  %s\n", filepath.Join(made.dir, history.ReportFile), strings.Join(commands, "\n  "))
 	s.app.conclude(made.report.Verdict)
 	return nil
 }

@@ -37,3 +37,17 @@ func TestWilsonNarrowsWithTrials(t *testing.T) {
 		width = high - low
 	}
 }
+
+func TestTaken(t *testing.T) {
+	for _, tc := range []struct {
+		trials int
+		rate   float64
+		want   float64
+	}{
+		{1, 0.3, 0.3}, {3, 1, 1}, {3, 0, 0}, {3, 0.5, 0.5}, {3, 0.2, 0.104}, {5, 0.5, 0.5}, {2, 0.5, 0.25}, {3, 0.9, 0.972},
+	} {
+		if got := shrink.Taken(tc.trials, tc.rate); math.Abs(got-tc.want) > 1e-9 {
+			t.Errorf("%d trials at a rate of %g: taken with %g, want %g", tc.trials, tc.rate, got, tc.want)
+		}
+	}
+}

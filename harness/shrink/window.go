@@ -8,11 +8,11 @@ import (
 	"rift/harness/history"
 )
 
-// The least times that a window has before its first fault or the violation, and behind its last fault.
+// The times that a window has before its first fault or the violation, and behind its last fault.
 const (
 	leadIn  = 300 * time.Millisecond
 	leadOut = 300 * time.Millisecond
-	instant = time.Millisecond
+	instant = time.Millisecond // so that what begins at a time is within it
 )
 
 // window takes nothing but what was just before and after the violation: with none of the faults, with the last one before it, with the last two,
@@ -30,10 +30,8 @@ func (h *hunt) window() {
 			from, healed = min(from, time.Duration(f.At)), max(healed, time.Duration(f.At+f.For))
 		}
 		from = max(0, from-leadIn)
-		for _, to := range []time.Duration{h.found.Witness + instant, healed + leadOut} {
-			if to < h.best.Time && h.accept(h.best.between(from, to, last)) {
-				return
-			}
+		if to := healed + leadOut; to-from < h.best.Time && h.accept(h.best.between(from, to, last)) {
+			return
 		}
 	}
 }
@@ -44,7 +42,7 @@ func (c Case) between(from, to time.Duration, faults []history.PlannedFault) Cas
 	if c.Ops == nil {
 		from = 0 // nobody knows what the workload would have gone on with
 	}
-	c = c.until(to)
+	c = c.until(min(to, c.Time))
 	c.Time -= from
 	for i := range c.Faults {
 		c.Faults[i].At -= history.Duration(from)
