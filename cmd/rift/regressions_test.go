@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -27,7 +26,11 @@ var simNode = func() func(t *testing.T) string {
 				t.Fatal(err)
 			}
 			wasmHere = dir
-			overlay, err := sim.WriteOverlay(runtime.GOROOT(), dir)
+			goroot, err := exec.Command("go", "env", "GOROOT").Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			overlay, err := sim.WriteOverlay(strings.TrimSpace(string(goroot)), dir)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -20,14 +20,32 @@ type TimedOp struct {
 	Value  json.RawMessage `json:"value,omitempty"`
 }
 
+// UnmarshalJSON reads an operation. Its value becomes part of one line of a history, so it is put on one line here; fields that there are not are refused, since
+// an operation that lacks something is another one.
+func (o *TimedOp) UnmarshalJSON(b []byte) error {
+	type fields TimedOp // without this method
+	in := json.NewDecoder(bytes.NewReader(b))
+	in.DisallowUnknownFields()
+	if err := in.Decode((*fields)(o)); err != nil {
+		return err
+	}
+	if o.Value == nil {
+		return nil
+	}
+	var value bytes.Buffer
+	if err := json.Compact(&value, o.Value); err != nil {
+		return err
+	}
+	o.Value = value.Bytes()
+	return nil
+}
+
 // ReadOps reads operations, one a line. Errors name the line and the field.
 func ReadOps(r io.Reader) ([]TimedOp, error) {
 	var ops []TimedOp
 	damage, err := readLines(bufio.NewReader(r), func(line []byte) error {
-		in := json.NewDecoder(bytes.NewReader(line))
-		in.DisallowUnknownFields()
 		var op TimedOp
-		if err := in.Decode(&op); err != nil {
+		if err := json.Unmarshal(line, &op); err != nil {
 			return err
 		}
 		ops = append(ops, op)

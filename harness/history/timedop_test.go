@@ -2,6 +2,8 @@ package history_test
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -18,6 +20,23 @@ func TestOpsAreReadAsTheyWereWritten(t *testing.T) {
 	got, err := history.ReadOps(strings.NewReader(string(history.OpsText(ops))))
 	if err != nil || !reflect.DeepEqual(got, ops) {
 		t.Errorf("%v: got %v, want %v", err, got, ops)
+	}
+}
+
+// TestValuesOfATestAreOnOneLine has operations in test.json, which is indented.
+func TestValuesOfATestAreOnOneLine(t *testing.T) {
+	want := history.Test{Ops: []history.TimedOp{{F: "txn", Value: json.RawMessage(`[["r","a",null],["w","b",1]]`)}}}
+	path := filepath.Join(t.TempDir(), history.TestFile)
+	if err := history.WriteJSON(path, want); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got history.Test
+	if err := json.Unmarshal(b, &got); err != nil || !reflect.DeepEqual(got.Ops, want.Ops) {
+		t.Errorf("%v: got %s, want %s", err, got.Ops[0].Value, want.Ops[0].Value)
 	}
 }
 

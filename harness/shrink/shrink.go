@@ -227,10 +227,6 @@ func (h *hunt) fewerClients() {
 	Reduce(values(h.best.Ops, client), func(clients []int) bool { return onlyOps(h, client, clients) })
 }
 
-func (h *hunt) onlyOps(key func(history.TimedOp) string, keys []string) bool {
-	return onlyOps(h, key, keys)
-}
-
 // onlyOps tries the case with the operations that have one of some values, if those are fewer.
 func onlyOps[V comparable](h *hunt, value func(history.TimedOp) V, wanted []V) bool {
 	c := h.best
