@@ -78,17 +78,21 @@ func keepBusy() (rest func()) {
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
+		for !isClosed(stop) {
 		}
 	}()
 	return func() {
 		close(stop)
 		<-stopped
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -134,7 +138,10 @@ func TestALeakIsCaught(t *testing.T) {
 	if err := sim.ExportLeak(t.Context(), p, func() uint64 { return source() }); err != nil {
 		t.Fatal(err)
 	}
-	same := func() bool { return digest(t, twice(1).run(t, p).Dir) == digest(t, twice(1).run(t, p).Dir) }
+	same := func() bool {
+		first := digest(t, twice(1).run(t, p).Dir)
+		return first == digest(t, twice(1).run(t, p).Dir)
+	}
 	if !same() {
 		t.Error("two runs differ although the number is always the same")
 	}

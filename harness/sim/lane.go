@@ -131,7 +131,6 @@ func (c *cluster) newLane(t *task, record *harness.Recorder) *lane {
 
 // carryOut puts a fault in at its time and heals it at its time. One that finds nobody to hit tries again until half of its time is over.
 func (l *lane) carryOut(p history.PlannedFault, start time.Duration) {
-	const again = 100 * time.Millisecond
 	if !l.sleep(start + time.Duration(p.At) - l.now()) {
 		return
 	}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -67,7 +66,11 @@ var theNode struct {
 func nodeWasm(t testing.TB) []byte {
 	t.Helper()
 	theNode.once.Do(func() {
-		overlay, err := sim.WriteOverlay(runtime.GOROOT(), t.TempDir())
+		root, err := exec.Command("go", "env", "GOROOT").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		overlay, err := sim.WriteOverlay(strings.TrimSpace(string(root)), t.TempDir())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -196,17 +199,4 @@ func cpuTime(t testing.TB) time.Duration {
 		t.Fatal(err)
 	}
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
-}
-
-func logsOf(t testing.TB, r *history.Run) string {
-	t.Helper()
-	var all strings.Builder
-	for _, path := range r.Logs {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all.Write(b)
-	}
-	return all.String()
 }

@@ -33,7 +33,7 @@ func TestEventsComeInTheOrderOfTimeAndTiesInADrawnOne(t *testing.T) {
 	}
 	var orders []string
 	for seed := range int64(20) {
-		if order(seed) != order(seed) {
+		if first := order(seed); first != order(seed) {
 			t.Errorf("seed %d gives two orders", seed)
 		}
 		orders = append(orders, order(seed))
