@@ -106,13 +106,19 @@ type disturbed struct {
 	rate   float64       // bytes a second; 0: no limit
 	free   time.Duration // when the link is free again, with a rate
 
+	spoil float64 // share of segments in which a bit is flipped
+
 	met, bitten int // segments that came by, and those of them that fared otherwise for it
 }
 
-func (d *disturbed) meet(r *rand.Rand, now time.Duration, bytes int) (later time.Duration, lost bool) {
+func (d *disturbed) meet(r *rand.Rand, now time.Duration, payload []byte) (later time.Duration, lost bool) {
 	d.met++
-	later, lost = d.disturb(r, now, bytes)
-	if lost || later != 0 {
+	later, lost = d.disturb(r, now, len(payload))
+	spoilt := !lost && d.spoil > 0 && len(payload) > 0 && r.Float64() < d.spoil
+	if spoilt {
+		payload[r.IntN(len(payload))] ^= 1 << r.IntN(8)
+	}
+	if lost || spoilt || later != 0 {
 		d.bitten++
 	}
 	return later, lost
@@ -146,6 +152,14 @@ func doubled(args map[string]string) disturbed {
 
 // copyTime is how long a copy holds up what follows.
 const copyTime = 10 * time.Microsecond
+
+// corrupted is loss where the checksum does not fit any more, and reaches the program where it was made to fit.
+func corrupted(args map[string]string) disturbed {
+	if args["checksum"] == "mended" {
+		return disturbed{spoil: number(args["share"])}
+	}
+	return lossy(args)
+}
 
 func lossy(args map[string]string) disturbed { return disturbed{loss: number(args["share"])} }
 

@@ -55,7 +55,7 @@ var effects = map[string]func() effect{
 	"partition":     func() effect { return &weather{make: cutOff} },
 	"delay":         func() effect { return &weather{make: delayed} },
 	"loss":          func() effect { return &weather{make: lossy} },
-	"corrupt":       func() effect { return &weather{make: lossy} },
+	"corrupt":       func() effect { return &weather{make: corrupted} },
 	"duplicate":     func() effect { return &weather{make: doubled} },
 	"reorder":       func() effect { return &weather{make: reordered} },
 	"bandwidth":     func() effect { return &weather{make: limited} },

@@ -98,7 +98,7 @@ func (e *end) send(kind byte, payload []byte) {
 	}
 	s := &segment{kind: kind, payload: payload}
 	e.underway = append(e.underway, s)
-	e.link.carry(len(payload), func() {
+	e.link.carry(payload, func() {
 		s.arrived = true
 		for len(e.underway) > 0 && e.underway[0].arrived {
 			first := e.underway[0]
@@ -126,7 +126,7 @@ func (h *host) dial(id uint32, to string) {
 	h.ends[id] = near
 	back := h.net.link(ip, h.ip)
 	here := fmt.Sprintf("%s:%d", h.ip, 32768+id%28232)
-	near.link.carry(0, func() {
+	near.link.carry(nil, func() {
 		peer := h.net.hosts[ip]
 		answer, says := byte(guest.FrameRefused), ""
 		if peer != nil && peer.listens[to] && h.ends[id] == near {
@@ -136,7 +136,7 @@ func (h *host) dial(id uint32, to string) {
 			peer.deliver(guest.AppendFrame(nil, guest.FrameAccept, far.id, []byte(to+" "+here)))
 			answer, says = guest.FrameOpen, here
 		}
-		back.carry(0, func() {
+		back.carry(nil, func() {
 			if h.ends[id] != near || h.deliver == nil {
 				return
 			}
@@ -157,9 +157,10 @@ type link struct {
 	troubles []trouble     // in the order in which they came
 }
 
-// trouble is what a fault does to the segments of a link: it says how much later each arrives, or that it is lost.
+// trouble is what a fault does to the segments of a link: it says how much later each arrives, or that it is lost, and may
+// change what is in it.
 type trouble interface {
-	meet(r *rand.Rand, now time.Duration, bytes int) (later time.Duration, lost bool)
+	meet(r *rand.Rand, now time.Duration, payload []byte) (later time.Duration, lost bool)
 }
 
 // The time after which a segment that was lost is sent again: the first, which doubles, and the longest.
@@ -184,16 +185,16 @@ func (n *network) link(from, to string) *link {
 }
 
 // carry gets a segment over a link, at the first try or at a later one.
-func (l *link) carry(bytes int, arrive func()) { l.try(bytes, resendFirst, arrive) }
+func (l *link) carry(payload []byte, arrive func()) { l.try(payload, resendFirst, arrive) }
 
-func (l *link) try(bytes int, again time.Duration, arrive func()) {
+func (l *link) try(payload []byte, again time.Duration, arrive func()) {
 	takes, lost := l.latency+time.Duration(l.random.Int64N(int64(l.spread))), false
 	for _, t := range l.troubles {
-		later, gone := t.meet(l.random, l.world.now, bytes)
+		later, gone := t.meet(l.random, l.world.now, payload)
 		takes, lost = takes+later, lost || gone
 	}
 	if lost {
-		l.world.after(again, func() { l.try(bytes, min(2*again, resendLongest), arrive) })
+		l.world.after(again, func() { l.try(payload, min(2*again, resendLongest), arrive) })
 		return
 	}
 	l.world.after(takes, arrive)

@@ -1,0 +1,9 @@
+// Spin is a program that never waits.
+package main
+
+import "time"
+
+func main() {
+	for time.Now().Year() > 0 {
+	}
+}
