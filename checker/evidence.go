@@ -26,6 +26,8 @@ const (
 // A kind of fault under which clients tried and nothing succeeded is said in the table. The run falls short for it if the kind was on for long
 // while all faults together left a majority alone, so that something could have succeeded.
 // A fault that hit every node leaves nobody to serve: what succeeds after it, to the end of the run, counts as if it had succeeded meanwhile.
+// In a swarm, whose kinds the seed drew, nobody asked for a certain one: a kind whose faults found nobody to hit, because others had
+// taken whom they were aimed at, is said in the table, as long as more than half of the kinds bit.
 // Faults of the liveness phase stand in rows of their own, and what succeeded under them counts for the liveness checker alone.
 type Evidence struct {
 	Plan            history.Plan
@@ -33,6 +35,7 @@ type Evidence struct {
 	Phases          []history.Phase
 	Problems        []string // what is missing of the run's records, in sentences
 	Nodes           int      // of the cluster; 0: not known
+	Swarm           bool     // the seed drew the kinds of fault
 	LeastOperations int      // 0: DefaultLeastOperations
 	LeastUnderFault int      // 0: DefaultLeastUnderFault
 }
@@ -57,6 +60,8 @@ func (e Evidence) Check(_ context.Context, h history.History) Result {
 	kinds, problems := e.kinds()
 	problems = append(append(problems, e.unfinished()...), e.Problems...)
 	var all []interval
+	var missed []string // what a swarm may miss
+	bit := 0            // kinds that did
 	for _, k := range kinds {
 		if !k.apart {
 			all = append(all, k.tested...)
@@ -65,7 +70,12 @@ func (e Evidence) Check(_ context.Context, h history.History) Result {
 		r.Counts["faults_proven"] += k.proven
 		k.tried, k.ok = events(h, history.Invoke, k.on), events(h, history.OK, k.on)
 		r.Table.Rows = append(r.Table.Rows, k.row())
+		if k.proven > 0 {
+			bit++
+		}
 		switch {
+		case k.proven == 0 && e.Swarm && k.nobody():
+			missed = append(missed, k.toothless())
 		case k.proven == 0:
 			problems = append(problems, k.toothless())
 		case k.silent() && k.tried >= leastUnder:
@@ -74,6 +84,9 @@ func (e Evidence) Check(_ context.Context, h history.History) Result {
 					k.kind, lasting(alone)))
 			}
 		}
+	}
+	if 2*bit <= len(kinds) {
+		problems = append(problems, missed...)
 	}
 	ok, under := events(h, history.OK, []interval{{0, history.Never}}), events(h, history.OK, all)
 	r.Counts["ok"], r.Counts["ok_under_faults"] = ok, under
@@ -89,8 +102,12 @@ func (e Evidence) Check(_ context.Context, h history.History) Result {
 	r.Verdict = Valid
 	r.Summary = fmt.Sprintf("%s succeeded; no faults were asked for.", count(ok, "operation"))
 	if len(kinds) > 0 {
-		r.Summary = fmt.Sprintf("Every kind of fault was shown to bite (%d of %s), and %s succeeded while faults were on.",
-			r.Counts["faults_proven"], count(r.Counts["faults_planned"], "fault"), count(under, "operation"))
+		which := "Every kind of fault was"
+		if bit < len(kinds) {
+			which = fmt.Sprintf("%d of %s of fault were", bit, count(len(kinds), "kind"))
+		}
+		r.Summary = fmt.Sprintf("%s shown to bite (%d of %s), and %s succeeded while faults were on.",
+			which, r.Counts["faults_proven"], count(r.Counts["faults_planned"], "fault"), count(under, "operation"))
 	}
 	return r
 }
@@ -113,14 +130,20 @@ func (e Evidence) unfinished() (problems []string) {
 // row is what the table says of the kind.
 func (k biting) row() []string {
 	note := ""
-	if k.silent() {
+	switch {
+	case k.silent():
 		note = "nothing succeeded while it was on"
+	case k.nobody():
+		note = "found nobody to hit"
 	}
 	return []string{
 		k.kind, strconv.Itoa(k.planned), strconv.Itoa(k.proven), strconv.Itoa(k.skipped), strconv.Itoa(k.failed),
 		lasting(length(k.on)), strconv.Itoa(k.tried), strconv.Itoa(k.ok), note,
 	}
 }
+
+// nobody says whether every fault of the kind found nobody to hit.
+func (k biting) nobody() bool { return k.skipped == k.planned }
 
 // silent says whether clients tried while the kind was on, and nothing succeeded. The liveness checker judges that for its own phase.
 func (k biting) silent() bool { return !k.apart && k.tried > 0 && k.ok == 0 }

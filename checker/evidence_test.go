@@ -2,6 +2,7 @@ package checker
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,41 @@ func TestEvidence(t *testing.T) {
 		r := e.Check(context.Background(), steady(c.operations))
 		if r.Verdict != c.verdict || !strings.Contains(r.Summary, c.summary) {
 			t.Errorf("%s: %s: %s", c.name, r.Verdict, r.Summary)
+		}
+	}
+}
+
+// TestASwarmMayMissAKind: nobody asked for a certain one.
+func TestASwarmMayMissAKind(t *testing.T) {
+	ms := time.Millisecond
+	var faults []history.PlannedFault
+	var evidence []history.Evidence
+	for id, kind := range []string{"pause", "kill", "clock"} {
+		faults = append(faults, history.PlannedFault{ID: id, Kind: kind})
+		evidence = append(evidence,
+			history.Evidence{Fault: id, Step: history.StepInject, Time: 100 * ms, Proven: id > 0, Skipped: id == 0, Summary: "no node was up"},
+			history.Evidence{Fault: id, Step: history.StepHeal, Time: 300 * ms, Proven: true})
+	}
+	failed := slices.Clone(evidence)
+	failed[0].Skipped = false
+	for name, c := range map[string]struct {
+		swarm    bool
+		kinds    int
+		evidence []history.Evidence
+		verdict  Verdict
+		summary  string
+	}{
+		"most bit":             {true, 3, evidence, Valid, "2 of 3 kinds of fault were shown to bite"},
+		"half bit":             {true, 2, evidence, Unknown, "no pause was shown to bite"},
+		"one did not bite":     {true, 3, failed, Unknown, "no pause was shown to bite"},
+		"kinds were asked for": {false, 3, evidence, Unknown, "no pause was shown to bite"},
+	} {
+		e := Evidence{
+			Plan: history.Plan{Faults: faults[:c.kinds]}, Evidence: c.evidence, Swarm: c.swarm,
+			Phases: []history.Phase{{Name: "main", End: 500 * ms}, {Name: history.FinalPhase, End: 500 * ms}},
+		}
+		if r := e.Check(context.Background(), steady(500)); r.Verdict != c.verdict || !strings.Contains(r.Summary, c.summary) {
+			t.Errorf("%s: %s: %s", name, r.Verdict, r.Summary)
 		}
 	}
 }

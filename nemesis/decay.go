@@ -104,19 +104,8 @@ func (f *decay) Heal(ctx context.Context, c Cluster) (history.Evidence, error) {
 		return Skip("nothing was damaged"), nil
 	}
 	nodes := f.down
-	failed := make([]error, len(nodes))
-	err := each(len(nodes), func(i int) error {
-		_, failed[i] = startNode(ctx, c, nodes[i])
-		return failed[i]
-	})
-	f.down = nil
-	for i, node := range nodes {
-		if failed[i] != nil {
-			f.down = append(f.down, node)
-			continue
-		}
-		c.Board().Release(node, f.planned.ID)
-	}
+	var err error
+	_, f.down, err = bringBack(c, f.planned.ID, nodes, func(node string) (time.Duration, error) { return startNode(ctx, c, node) })
 	e := history.Evidence{Nodes: nodes, Proven: err == nil}
 	if err != nil {
 		return e, err

@@ -20,6 +20,7 @@ func TestPowerTakesWhatWasNotSynced(t *testing.T) {
 	for _, loss := range losses {
 		t.Run(loss, func(t *testing.T) {
 			c := newDiskCluster(t, 3)
+			c.env = func(node string) string { return writingProgram + "=" + mends + c.disks[node].Mountpoint() }
 			before := pids(c.processCluster)
 			f := makeFault(t, powerKind, history.PlannedFault{Target: All, Args: map[string]string{argLoss: loss}})
 			e := inject(t, f, c)

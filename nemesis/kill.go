@@ -51,6 +51,11 @@ func (k *kill) Inject(ctx context.Context, c Cluster, r *rand.Rand) (history.Evi
 		took[i], err = killHost(ctx, c, hosts[i])
 		return err
 	})
+	if errors.Is(err, errEndedBefore) && len(hosts) == 1 { // just now, which other nodes of several leave open
+		c.Board().Release(hosts[0].Node, k.planned.ID)
+		k.down = nil
+		return Skip(err.Error()), nil
+	}
 	if err != nil {
 		return e, err
 	}
@@ -61,6 +66,9 @@ func (k *kill) Inject(ctx context.Context, c Cluster, r *rand.Rand) (history.Evi
 	return e, nil
 }
 
+// errEndedBefore is the error of a kill that came too late: the node had ended by itself.
+var errEndedBefore = errors.New("it had ended before")
+
 // killHost kills one node and returns how long it took until its process was seen to have ended.
 func killHost(ctx context.Context, c Cluster, h Host) (time.Duration, error) {
 	p, err := openProcess(h.PID)
@@ -69,7 +77,7 @@ func killHost(ctx context.Context, c Cluster, h Host) (time.Duration, error) {
 	}
 	defer p.close()
 	if p.ended(ctx, 0) {
-		return 0, fmt.Errorf("kill %s: its process %d had ended before", h.Node, h.PID)
+		return 0, fmt.Errorf("kill %s: process %d: %w", h.Node, h.PID, errEndedBefore)
 	}
 	start := time.Now()
 	if err := c.Kill(ctx, h.Node); err != nil {
@@ -87,29 +95,35 @@ func (k *kill) Heal(ctx context.Context, c Cluster) (history.Evidence, error) {
 		return Skip("nothing was killed"), nil
 	}
 	nodes := k.down
-	took := make([]time.Duration, len(nodes))
-	failed := make([]error, len(nodes))
-	err := each(len(nodes), func(i int) error {
-		took[i], failed[i] = startNode(ctx, c, nodes[i])
-		return failed[i]
-	})
-	k.down = nil
-	for i, node := range nodes {
-		if failed[i] != nil {
-			k.down = append(k.down, node)
-			continue
-		}
-		c.Board().Release(node, k.planned.ID)
-	}
-	e := history.Evidence{Nodes: nodes, Proven: err == nil}
+	took, left, err := bringBack(c, k.planned.ID, nodes, func(node string) (time.Duration, error) { return startNode(ctx, c, node) })
+	k.down = left
+	e := history.Evidence{Nodes: nodes, Proven: err == nil, Applied: took}
 	if err != nil {
 		return e, err
 	}
-	slowest := milliseconds(slices.Max(took))
-	e.Applied = slices.Max(took)
+	slowest := milliseconds(took)
 	e.Measures = map[string]float64{"started_ms": slowest}
 	e.Summary = fmt.Sprintf("started %s; running within %.1f ms%s", joined(nodes), slowest, stayDown(c, nodes))
 	return e, nil
+}
+
+// bringBack restores nodes side by side, gives those that it could back to the board, and returns how long the slowest took, and the nodes that
+// it could not restore.
+func bringBack(c Cluster, fault int, nodes []string, restore func(node string) (time.Duration, error)) (slowest time.Duration, left []string, err error) {
+	took := make([]time.Duration, len(nodes))
+	failed := make([]error, len(nodes))
+	err = each(len(nodes), func(i int) error {
+		took[i], failed[i] = restore(nodes[i])
+		return failed[i]
+	})
+	for i, node := range nodes {
+		if failed[i] != nil {
+			left = append(left, node)
+			continue
+		}
+		c.Board().Release(node, fault)
+	}
+	return slices.Max(took), left, err
 }
 
 // ErrEndedAtOnce is the error of a node that was started, and whose process ended at once.

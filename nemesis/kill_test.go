@@ -5,7 +5,10 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"rift/harness/history"
 )
@@ -167,6 +170,37 @@ func TestAimedFaultsAreDrawnWithinBounds(t *testing.T) {
 		p := drawAimed(r, []string{One, All})
 		if p.Target != One && p.Target != All || p.For < history.Duration(faultLeast) || p.For > history.Duration(faultMost) {
 			t.Fatalf("drew %+v", p)
+		}
+	}
+}
+
+// staleCluster has not noticed that its node ended.
+type staleCluster struct {
+	*processCluster
+	host Host
+}
+
+func (c staleCluster) Host(string) (Host, bool) { return c.host, true }
+
+func TestKillsLeaveANodeThatHasJustEnded(t *testing.T) {
+	c := newProcessCluster(t, 3)
+	h, _ := c.Host("n2") // which leads
+	p, err := openProcess(h.PID)
+	check(t, err)
+	defer p.close()
+	check(t, p.signal(unix.SIGKILL))
+	if !p.ended(t.Context(), proofTime) {
+		t.Fatal("it does not end")
+	}
+	stale := staleCluster{c, h}
+	for _, kind := range []Kind{killKind, leaderKillKind} {
+		f := makeFault(t, kind, history.PlannedFault{Target: Leader, Args: kind.Draw(random(), []string{Leader}).Args})
+		e, err := f.Inject(t.Context(), stale, random())
+		if err != nil || !e.Skipped || !strings.Contains(e.Summary, "ended before") || !c.board.Free("n2") {
+			t.Errorf("%s: %+v, error %v, board %v", kind.Name, e, err, c.board.Taken())
+		}
+		if _, err := f.Heal(t.Context(), stale); err != nil {
+			t.Errorf("%s: heal: %v", kind.Name, err)
 		}
 	}
 }

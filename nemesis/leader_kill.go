@@ -112,7 +112,11 @@ func (k *leaderKill) strike(ctx context.Context, c Cluster) (took time.Duration,
 	}
 	k.killed = append(k.killed, leader)
 	k.dead = append(k.dead, fallen{leader, time.Now().Add(k.down)})
-	took, err = killHost(ctx, c, h)
+	if took, err = killHost(ctx, c, h); errors.Is(err, errEndedBefore) {
+		k.killed, k.dead = k.killed[:len(k.killed)-1], k.dead[:len(k.dead)-1]
+		c.Board().Release(leader, k.planned.ID)
+		return 0, err.Error(), nil
+	}
 	return took, "", err
 }
 

@@ -187,8 +187,8 @@ func (f *malfunction) Heal(ctx context.Context, c Cluster) (history.Evidence, er
 	return e, nil
 }
 
-// lastGasp is how long a node may take to end by itself after it has met its last error.
-const lastGasp = 300 * time.Millisecond
+// lastGasp is how long a node may take to end by itself after it has met its last error: it may let its clients' requests end first.
+const lastGasp = 6 * time.Second
 
 // revive starts a node that ended by itself, and says so. One that another fault has down is left to it.
 func revive(ctx context.Context, c Cluster, node string, fault int) (string, error) {

@@ -212,25 +212,13 @@ func (f *power) Heal(ctx context.Context, c Cluster) (history.Evidence, error) {
 		return Skip("no power was failed"), nil
 	}
 	nodes, start := f.down, time.Now()
-	took := make([]time.Duration, len(nodes))
-	failed := make([]error, len(nodes))
-	err := each(len(nodes), func(i int) error {
-		took[i], failed[i] = f.restore(ctx, c, nodes[i])
-		return failed[i]
-	})
-	f.down = nil
-	for i, node := range nodes {
-		if failed[i] != nil {
-			f.down = append(f.down, node)
-			continue
-		}
-		c.Board().Release(node, f.planned.ID)
-	}
+	mounted, left, err := bringBack(c, f.planned.ID, nodes, func(node string) (time.Duration, error) { return f.restore(ctx, c, node) })
+	f.down = left
 	e := history.Evidence{Nodes: nodes, Proven: err == nil, Applied: time.Since(start)}
 	if err != nil {
 		return e, err
 	}
-	e.Measures = map[string]float64{"mounted_ms": milliseconds(slices.Max(took)), "started_ms": milliseconds(e.Applied)}
+	e.Measures = map[string]float64{"mounted_ms": milliseconds(mounted), "started_ms": milliseconds(e.Applied)}
 	e.Summary = fmt.Sprintf("power of %s is back; disks mounted within %.1f ms, processes running within %.1f ms",
 		joined(nodes), e.Measures["mounted_ms"], e.Measures["started_ms"]) + stayDown(c, nodes)
 	return e, nil

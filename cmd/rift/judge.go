@@ -31,7 +31,7 @@ func judge(ctx context.Context, r *history.Run, w workloads.Workload, notes ...s
 	checkers = append(checkers,
 		checker.Named{Name: "availability", Checker: checker.Availability{Phases: r.Phases, Evidence: r.Evidence}},
 		checker.Named{Name: "stats", Checker: checker.Stats{}},
-		checker.Named{Name: "evidence", Checker: checker.Evidence{Plan: r.Plan, Evidence: r.Evidence, Phases: r.Phases, Problems: r.Problems, Nodes: r.Test.Nodes}},
+		checker.Named{Name: "evidence", Checker: checker.Evidence{Plan: r.Plan, Evidence: r.Evidence, Phases: r.Phases, Problems: r.Problems, Nodes: r.Test.Nodes, Swarm: r.Test.Swarm}},
 		checker.Named{Name: "node-logs", Checker: checker.NodeLogs{Files: r.Logs}},
 	)
 	results := checker.Run(ctx, r.History, checkers)

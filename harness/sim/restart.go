@@ -99,8 +99,11 @@ func (f *restart) heal(*lane) (history.Evidence, error) {
 // killSnapshot kills a node in the middle of writing a snapshot. It heals as a kill does.
 type killSnapshot struct{ kill }
 
-// snapshotTime is how long a node may take to begin a snapshot that it was asked for.
-const snapshotTime = 3 * time.Second
+// How long a node may take to begin a snapshot that it was asked for, and with how many calls to its disk even a small one is not done.
+const (
+	snapshotTime  = 3 * time.Second
+	snapshotCalls = 3
+)
 
 func (k *killSnapshot) inject(l *lane, p history.PlannedFault, r *rand.Rand) (history.Evidence, error) {
 	system, ok := l.asker.(harness.Snapshotter)
@@ -113,7 +116,7 @@ func (k *killSnapshot) inject(l *lane, p history.PlannedFault, r *rand.Rand) (hi
 		return nobody(p), err
 	}
 	n, _ := l.node(taken[0]) // it is one
-	m, calls, caught := l.machines[n.Name], r.IntN(mostCalls), ""
+	m, calls, caught := l.machines[n.Name], r.IntN(snapshotCalls), ""
 	m.disk.appears = func(folder string) {
 		if matches, _ := path.Match(path.Join(n.Data, system.Unfinished()), folder); matches {
 			caught = folder
