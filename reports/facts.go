@@ -46,6 +46,9 @@ func facts(run *history.Run) []fact {
 	if !t.Started.IsZero() {
 		add("Started", t.Started.UTC().Format("2006-01-02 15:04:05 UTC"))
 	}
+	if run.Replays != nil {
+		add("Replays", run.Replays.Summary())
+	}
 	add("Rift", t.Version)
 	add("Subject", pairs(t.Subject))
 	return list

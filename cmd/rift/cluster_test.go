@@ -79,8 +79,10 @@ var builtHere string
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if builtHere != "" {
-		os.RemoveAll(builtHere)
+	for _, dir := range []string{builtHere, wasmHere} {
+		if dir != "" {
+			os.RemoveAll(dir)
+		}
 	}
 	os.Exit(code)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -33,6 +34,8 @@ type testOptions struct {
 	nemesis     []string
 	planFile    string
 	plan        string // the text in planFile
+	opsFile     string
+	ops         []history.TimedOp // those in opsFile
 	swarm       bool
 	keepQuorum  bool
 	liveness    time.Duration
@@ -56,6 +59,7 @@ func (o *testOptions) flags(c *cobra.Command) {
 	f.StringVarP(&o.workload, "workload", "w", "register", "what the clients do; see 'rift list'")
 	f.StringSliceVar(&o.nemesis, "nemesis", nil, "faults, with targets if wanted: kill,partition:ring+halves (default: none)")
 	f.StringVar(&o.planFile, "plan", "", "file with a plan of faults, in place of --nemesis; see 'rift help plan'")
+	f.StringVar(&o.opsFile, "ops", "", "file with the operations of the main phase, one by one, as 'rift shrink' leaves it, in place of those that the workload draws")
 	f.BoolVar(&o.swarm, "swarm", false, "let the seed draw some of the faults in --nemesis (default: of all that fit), and how dense they come")
 	f.BoolVar(&o.keepQuorum, "keep-quorum", false, "let faults always leave a majority of the nodes up, and in touch with each other")
 	f.DurationVar(&o.liveness, "liveness", 0, "after the main phase, leave a majority in peace and the others broken: it must serve within this time")
@@ -78,6 +82,8 @@ type choice struct {
 	system   harness.System
 	faults   []nemesis.Choice
 	ownDisk  bool // the machine's own disk was asked for
+	bin      string
+	recorded []history.PlannedFault // of the main phase of a run that is made again, in place of what the seed draws; nil: none
 }
 
 // resolve checks everything that was asked for, before anything starts, and draws a seed if none was given.
@@ -91,6 +97,15 @@ func (o *testOptions) resolve(c *cobra.Command) (choice, error) {
 			return choice{}, usagef("--plan: %w", err)
 		}
 		o.plan = string(text)
+	}
+	if o.opsFile != "" {
+		text, err := os.ReadFile(o.opsFile)
+		if err != nil {
+			return choice{}, usagef("--ops: %w", err)
+		}
+		if o.ops, err = history.ReadOps(bytes.NewReader(text)); err != nil {
+			return choice{}, usagef("--ops: %s: %w", o.opsFile, err)
+		}
 	}
 	return o.lookUp()
 }
@@ -131,6 +146,9 @@ func (o *testOptions) lookUp() (choice, error) {
 	if err != nil {
 		return chosen, err
 	}
+	if err := checkOps(o.ops, concurrency, sys); err != nil {
+		return chosen, err
+	}
 	if b, ok := sys.(harness.Bounded); ok {
 		if most, why := b.MostNodes(); o.nodes > most {
 			return chosen, usagef("--nodes: %d given, at most %d allowed with --system %s: %s", o.nodes, most, sys.Name(), why)
@@ -142,9 +160,9 @@ func (o *testOptions) lookUp() (choice, error) {
 	if strings.ContainsAny(o.name, "/\\\x00") || o.name == "." || o.name == ".." || o.name == "latest" {
 		return chosen, usagef("--name: %q given, a name without slashes allowed, and not \"latest\"", o.name)
 	}
-	chosen = choice{workload: workload, system: sys, faults: faults, ownDisk: o.disk.disk == diskHost, test: history.Test{
+	chosen = choice{bin: o.bin, workload: workload, system: sys, faults: faults, ownDisk: o.disk.disk == diskHost, test: history.Test{
 		Name: o.name, System: sys.Name(), Workload: workload.Name, Nodes: o.nodes, Spares: o.spares, Concurrency: concurrency, Rate: o.rate,
-		Time: history.Duration(o.time), OpTimeout: history.Duration(o.opTimeout), Nemesis: o.nemesis, Plan: o.plan, Bugs: o.bugs, Options: o.set,
+		Time: history.Duration(o.time), OpTimeout: history.Duration(o.opTimeout), Nemesis: o.nemesis, Plan: o.plan, Ops: o.ops, Bugs: o.bugs, Options: o.set,
 		Swarm: o.swarm, KeepQuorum: o.keepQuorum, Liveness: history.Duration(o.liveness),
 		Seed: o.seed, Version: fullVersion(),
 	}}

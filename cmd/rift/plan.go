@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -67,8 +68,11 @@ func (c choice) params() workloads.Params {
 	return workloads.Params{Seed: t.Seed, Nodes: t.Nodes, Concurrency: t.Concurrency, Options: t.Options}
 }
 
-// main is the generator of the main phase, with the test's rate.
+// main is the generator of the main phase: what the test lists, or what the workload draws, with the test's rate.
 func (c choice) main() gen.Generator {
+	if c.test.Ops != nil {
+		return gen.Listed(c.test.Ops)
+	}
 	g := c.workload.Main(c.params())
 	if c.test.Rate > 0 {
 		g = gen.Stagger(int64(gen.Draw(c.test.Seed, 0)), c.test.Rate, g)
@@ -81,6 +85,8 @@ func (c choice) planned() []history.PlannedFault {
 	t := c.test
 	length := time.Duration(t.Time)
 	switch {
+	case c.recorded != nil:
+		return slices.Clone(c.recorded)
 	case t.Plan != "":
 		faults, _ := nemesis.Expand(t.Plan, t.Seed, length) // it was checked when it was looked up
 		return faults

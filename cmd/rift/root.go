@@ -31,7 +31,8 @@ type app struct {
 	out, err io.Writer
 	args     []string // of the command line
 	verbose  bool
-	exit     int // set by a command that ended without an error
+	still    bool // no progress is drawn
+	exit     int  // set by a command that ended without an error
 }
 
 // usageError is an error of the person who typed the command.
@@ -76,7 +77,7 @@ not be made, 64 bad usage.`,
 		SilenceUsage: true, SilenceErrors: true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usagef("command: %q given%s", args[0], nearest(args[0], []string{"run", "check", "convert", "list", "bugs", "plan", "sweep", "bench", "doctor", "version"}))
+				return usagef("command: %q given%s", args[0], nearest(args[0], []string{"run", "check", "sim", "replay", "shrink", "adopt", "convert", "list", "bugs", "plan", "sweep", "bench", "doctor", "version"}))
 			}
 			return nil
 		},
@@ -85,8 +86,23 @@ not be made, 64 bad usage.`,
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "log what is done, and how, to standard error")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(a.runCommand(), a.checkCommand(), a.convertCommand(), a.docsCommand(), a.planCommand(), a.listCommand(), a.bugsCommand(),
-		a.simCommand(), a.overlayCommand(), a.sweepCommand(), a.benchCommand(), a.versionCommand(), a.doctorCommand(), a.enclosedCommand(), a.echoCommand())
+		a.simCommand(), a.shrinkCommand(), a.replayCommand(), a.adoptCommand(), a.overlayCommand(), a.sweepCommand(), a.benchCommand(), a.versionCommand(), a.doctorCommand(), a.enclosedCommand(), a.echoCommand())
 	return root
+}
+
+// quiet is the same without a word on standard output, and without progress.
+func (a *app) quiet() *app {
+	q := *a
+	q.out, q.still = io.Discard, true
+	return &q
+}
+
+// progressTo is where the progress of a run is drawn.
+func (a *app) progressTo() io.Writer {
+	if a.still {
+		return io.Discard
+	}
+	return a.err
 }
 
 // logger writes to standard error: everything if verbose is on, else warnings.

@@ -16,7 +16,6 @@ import (
 	"rift/harness"
 	"rift/harness/gen"
 	"rift/harness/history"
-	"rift/nemesis"
 )
 
 // runOptions are the flags of a run besides what is tested.
@@ -123,19 +122,11 @@ func (a *app) carryOut(ctx context.Context, c *choice, o runOptions, tag, dir st
 	c.test.Cluster = hosts.Kind()
 	plan := c.plan()
 	planText := filepath.Join(dir, history.PlanTextFile)
-	text := c.test.Plan
-	if text == "" {
-		text = nemesis.Text(plan.Faults)
-	}
 	c.test.Command = commandLine(c.test, o.test.bin, planText)
 	if len(plan.Faults) > 0 {
 		c.test.Replay = replayLine(c.test, o.test.bin, filepath.Join(dir, history.RanFile))
 	}
-	if err := errors.Join(
-		history.WriteJSON(filepath.Join(dir, history.TestFile), c.test),
-		history.WriteJSON(filepath.Join(dir, history.PlanFile), plan),
-		history.WriteFile(planText, []byte(text)),
-	); err != nil {
+	if err := writeAsked(dir, c.test, plan); err != nil {
 		return err
 	}
 	if err := history.PointLatest(o.store, dir); err != nil {
@@ -144,7 +135,7 @@ func (a *app) carryOut(ctx context.Context, c *choice, o runOptions, tag, dir st
 	fmt.Fprintf(a.out, "%s on %s: %d nodes (%s, tag %s), %d clients, %s, %d faults planned (%s)\n", c.test.Workload, c.test.System, c.test.Nodes,
 		c.test.Cluster, tag, c.test.Concurrency, time.Duration(c.test.Time), len(plan.Faults), orNone(kindsOf(plan)))
 	fmt.Fprintf(a.out, "folder %s\n", dir)
-	progress := newProgress(a.err)
+	progress := newProgress(a.progressTo())
 	defer progress.end()
 	return harness.Run(ctx, harness.Spec{
 		Test: c.test, Plan: plan, Main: c.main(), Final: c.final(), System: c.system, Hosts: hosts, Tag: tag, Dir: dir,
@@ -195,6 +186,9 @@ func commandLine(t history.Test, bin, planText string) string {
 	}
 	if t.Plan != "" {
 		args = append(args, "--plan", planText)
+	}
+	if len(t.Ops) > 0 {
+		args = append(args, "--ops", filepath.Join(filepath.Dir(planText), history.OpsFile))
 	}
 	if t.Swarm {
 		args = append(args, "--swarm")

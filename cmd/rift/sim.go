@@ -17,7 +17,6 @@ import (
 	"rift/harness"
 	"rift/harness/history"
 	"rift/harness/sim"
-	"rift/nemesis"
 	"rift/workloads"
 )
 
@@ -25,6 +24,7 @@ import (
 type simOptions struct {
 	test     testOptions
 	schedule string
+	from     string
 	store    string
 	search   searchOptions
 }
@@ -42,6 +42,9 @@ The faults that can be simulated: ` + strings.Join(sim.Kinds(), ", ") + `.`,
   rift sim --bug stale-read --nemesis partition --time 20s --seed 1`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if o.from != "" {
+				return a.simulateFrom(c.Context(), o.from, o.test, o.store)
+			}
 			if err := errors.Join(o.search.check(), o.fill()); err != nil {
 				return err
 			}
@@ -73,6 +76,7 @@ The faults that can be simulated: ` + strings.Join(sim.Kinds(), ", ") + `.`,
 	f := c.Flags()
 	f.StringVar(&o.schedule, "schedule", sim.Schedules[0], "in which order goroutines run that could: seeded (as the seed draws) or fifo")
 	f.StringVar(&o.store, "store", "store", "folder in which runs are kept")
+	f.StringVar(&o.from, "from", "", "folder of a run on real nodes: what its faults hit is made again here, to see whether the simulation shows the same")
 	for name, value := range map[string]string{"time": "20s", "rate": "70", "concurrency": "1n", "bin": ""} {
 		f.Lookup(name).DefValue = value
 		_ = f.Set(name, value) // they are well formed
@@ -140,17 +144,13 @@ func simulateIn(ctx context.Context, c choice, program *sim.Program, store strin
 		return made, err
 	}
 	c.test.Started, c.test.Cluster = time.Now(), history.Simulated
-	c.test.Command = simCommandLine(c.test)
-	plan := c.plan()
-	made.test, made.faults = c.test, len(plan.Faults)
 	if made.dir, err = history.Create(store, c.test); err != nil {
 		return made, err
 	}
-	if err := errors.Join(
-		history.WriteJSON(filepath.Join(made.dir, history.TestFile), c.test),
-		history.WriteJSON(filepath.Join(made.dir, history.PlanFile), plan),
-		history.WriteFile(filepath.Join(made.dir, history.PlanTextFile), []byte(nemesis.Text(plan.Faults))),
-	); err != nil {
+	c.test.Command = simCommandLine(c.test, made.dir)
+	plan := c.plan()
+	made.test, made.faults = c.test, len(plan.Faults)
+	if err := writeAsked(made.dir, c.test, plan); err != nil {
 		return made, err
 	}
 	return made, sim.Run(ctx, sim.Spec{
@@ -158,9 +158,9 @@ func simulateIn(ctx context.Context, c choice, program *sim.Program, store strin
 	})
 }
 
-// simCommandLine is the command that makes a simulated run again.
-func simCommandLine(t history.Test) string {
-	line := commandLine(t, "", "")
+// simCommandLine is the command that makes the simulated run in a folder again.
+func simCommandLine(t history.Test, dir string) string {
+	line := commandLine(t, "", filepath.Join(dir, history.PlanTextFile))
 	line = strings.Replace(line, "rift run", "rift sim", 1)
 	line = strings.Replace(line, " --cluster "+history.Simulated, "", 1)
 	if t.Schedule != "" && t.Schedule != sim.Schedules[0] {

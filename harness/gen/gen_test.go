@@ -193,3 +193,18 @@ func BenchmarkPerKeyMix(b *testing.B) {
 		_, g = g.Next(Context{Worker: i % 10, Workers: 10})
 	}
 }
+
+func TestListedGivesEachWorkerItsOwn(t *testing.T) {
+	op := func(client int, at time.Duration, value string) history.TimedOp {
+		return history.TimedOp{Client: client, At: history.Duration(at), F: "w", Value: json.RawMessage(value)}
+	}
+	g := Listed([]history.TimedOp{op(0, 1, "1"), op(2, 2, "2"), op(0, 3, "3")})
+	if got, want := play(t, g, 4, 20, allOK), []string{"0:w1", "2:w2", "0:w3"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	first, later := g.Next(Context{Worker: 0})
+	again, _ := g.Next(Context{Worker: 0})
+	if next, _ := later.Next(Context{Worker: 0}); first.At != 1 || again.At != 1 || next.At != 3 {
+		t.Errorf("at %d, asked again %d, then %d; want 1, 1, 3", first.At, again.At, next.At)
+	}
+}

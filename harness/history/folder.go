@@ -17,6 +17,8 @@ const (
 	TestFile     = "test.json"
 	PlanFile     = "plan.json"
 	PlanTextFile = "plan.txt"
+	OpsFile      = "ops.jsonl"
+	ReplaysFile  = "replays.json"
 	RanFile      = "ran.txt"
 	HistoryFile  = "history.jsonl"
 	EvidenceFile = "evidence.jsonl"
@@ -87,6 +89,7 @@ type Run struct {
 	Phases   []Phase
 	Clocks   []ClockSample // of runs since rift draws them
 	Logs     []string      // paths of the nodes' logs, sorted
+	Replays  *Replays      // of a run that was made again; nil: it was not
 	Problems []string      // sentences for people
 }
 
@@ -102,6 +105,7 @@ func Load(dir string) (*Run, error) {
 	}
 	r.readJSON(TestFile, &r.Test)
 	r.readJSON(PlanFile, &r.Plan)
+	r.readReplays()
 	r.Evidence = readRecords[Evidence](r, EvidenceFile)
 	r.Views = readRecords[View](r, ViewsFile)
 	r.Phases = readRecords[Phase](r, PhasesFile)
@@ -131,6 +135,18 @@ func (r *Run) readJSON(name string, v any) {
 		err = json.Unmarshal(b, v)
 	}
 	r.note(name, err)
+}
+
+// readReplays reads what became of a run's replays; most runs have none.
+func (r *Run) readReplays() {
+	if _, err := os.Stat(filepath.Join(r.Dir, ReplaysFile)); errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	var replays Replays
+	problems := len(r.Problems)
+	if r.readJSON(ReplaysFile, &replays); len(r.Problems) == problems {
+		r.Replays = &replays
+	}
 }
 
 func (r *Run) note(name string, err error) {

@@ -43,6 +43,7 @@ type Test struct {
 	OpTimeout    Duration          `json:"op_timeout"`             // after which an operation is indeterminate
 	Nemesis      []string          `json:"nemesis"`                // fault kinds; empty: none
 	Plan         string            `json:"plan,omitempty"`         // faults as the text of a plan, in place of Nemesis
+	Ops          []TimedOp         `json:"ops,omitempty"`          // the main phase's operations, one by one, in place of those that the workload draws
 	Disk         string            `json:"disk,omitempty"`         // model of the lossy file system under each node's data (ext4, strict); empty: the machine's own disk
 	DurableAfter Duration          `json:"durable_after,omitzero"` // after which a lossy disk keeps what was not synced; 0: never
 	Swarm        bool              `json:"swarm,omitempty"`        // the seed draws some of the kinds in Nemesis, and how dense they come

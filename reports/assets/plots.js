@@ -229,6 +229,8 @@ const stateLooks = {
   follower: { letter: "F", fill: "follower-fill" },
   candidate: { letter: "C", fill: "candidate-fill" },
   unreachable: { letter: "×", hatch: ["line", "down-fill"] },
+  "no member": { letter: "–", fill: "down-fill" },
+  retired: { letter: "†", fill: "down-fill" },
 };
 
 // Leaders is a strip for each node: its state by colour and letter, and its term where that changes.
@@ -304,6 +306,6 @@ function startPlots() {
   byId("plot-tools").append(element("span", { className: "field" }, "Latency of operations that ended ", choice), zoomButtons(run));
   if (data.leaders.length > 0) {
     new Leaders(byId("leader-panel"));
-    byId("leader-panel").append(element("p", { className: "quiet", textContent: "L leader, F follower, C candidate, × did not answer. The term is named where it changes." }));
+    byId("leader-panel").append(element("p", { className: "quiet", textContent: "L leader, F follower, C candidate, × did not answer, – no member, † stays down on damaged data. The term is named where it changes." }));
   }
 }
