@@ -75,7 +75,7 @@ func sourceImports(t *testing.T) map[string][]string {
 		if err != nil {
 			return err
 		}
-		if name := e.Name(); e.IsDir() && (name == "testdata" || name != ".." && name != "." && strings.HasPrefix(name, ".")) {
+		if name := e.Name(); e.IsDir() && (name == "testdata" || name == "bin" || name != ".." && name != "." && strings.HasPrefix(name, ".")) {
 			return fs.SkipDir
 		}
 		if e.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {

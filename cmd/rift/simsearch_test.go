@@ -158,8 +158,10 @@ func TestSearchFindsAPlantedBugAndStops(t *testing.T) {
 func TestSearchOfAHealthyNodeLeavesNothing(t *testing.T) {
 	rift, wasm := buildSimulation(t)
 	store := t.TempDir()
-	out, err := exec.CommandContext(t.Context(), rift, searchArgs(wasm, store, "--seeds", "1..2", "--jobs", "2", "--keep-going")...).CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "2 valid, 0 failed") {
+	cmd := exec.CommandContext(t.Context(), rift, searchArgs(wasm, store, "--seeds", "1..2", "--jobs", "2", "--keep-going")...)
+	out, err := cmd.CombinedOutput()
+	// A run as short as these may prove nothing, if its faults find nobody to hit.
+	if code := cmd.ProcessState.ExitCode(); code != exitValid && code != exitUnknown || !strings.Contains(string(out), "2 seeds in") || !strings.Contains(string(out), ", 0 failed") {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if folders, err := filepath.Glob(filepath.Join(store, "register", "*")); err != nil || len(folders) > 0 {
