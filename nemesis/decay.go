@@ -114,7 +114,7 @@ func (f *decay) Heal(ctx context.Context, c Cluster) (history.Evidence, error) {
 	return e, nil
 }
 
-// ends says whether a node ends by itself within a time.
+// ends says whether a node ends by itself within a time. If it does, it returns once the cluster has noticed.
 func ends(ctx context.Context, c Cluster, node string, within time.Duration) bool {
 	h, up := c.Host(node)
 	if !up {
@@ -125,7 +125,10 @@ func ends(ctx context.Context, c Cluster, node string, within time.Duration) boo
 		return true
 	}
 	defer p.close()
-	return p.ended(ctx, within)
+	return p.ended(ctx, within) && seen(ctx, func() bool {
+		now, up := c.Host(node)
+		return !up || now.PID != h.PID
+	})
 }
 
 // stayDown tells, as the end of a summary, which of the nodes stay down for the rest of the run; nothing if none does.
