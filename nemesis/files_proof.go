@@ -55,7 +55,7 @@ func free(open map[int]bool, limit uint64) (n int) {
 // prove connects to the node more often than it has descriptors to spare. Connecting succeeds all the same, since that is the kernel's
 // doing; that the node cannot accept is seen by connections that no process of its has got, with no descriptor free.
 func (l *filesLimit) prove(ctx context.Context, applied time.Duration) (proof, error) {
-	k, err := knock(l.host, l.spare+extraKnocks)
+	k, err := knockOnceUp(ctx, l.host, l.spare+extraKnocks)
 	defer k.leave()
 	if err != nil {
 		return proof{}, err
@@ -105,7 +105,7 @@ func (l *filesLimit) proveAgain(applied time.Duration) (proof, error) {
 // accepts connects to a node once, and waits for the connection to be accepted. A node that was refused descriptors may wait for a
 // second before it tries again.
 func accepts(ctx context.Context, h Host) (took time.Duration, accepted bool, err error) {
-	k, err := knock(h, 1)
+	k, err := knockOnceUp(ctx, h, 1)
 	defer k.leave()
 	if err != nil {
 		return 0, false, err

@@ -1,12 +1,14 @@
 package nemesis
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -32,6 +34,20 @@ func knock(h Host, n int) (k *knocks, err error) {
 		return nil
 	})
 	return k, err
+}
+
+// knockOnceUp is knock at a node that may have just been started, and refuses until it listens: it waits for that, at most for upTime.
+func knockOnceUp(ctx context.Context, h Host, n int) (*knocks, error) {
+	const between = 10 * time.Millisecond
+	ctx, cancel := context.WithTimeout(ctx, upTime)
+	defer cancel()
+	for {
+		k, err := knock(h, n)
+		if !errors.Is(err, unix.ECONNREFUSED) || !rest(ctx.Done(), between) {
+			return k, err
+		}
+		k.leave()
+	}
 }
 
 // ableToKnock says why the nodes cannot be knocked at; nil if they can. It has tried. A node that has just been started may not listen yet, and

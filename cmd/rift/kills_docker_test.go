@@ -21,7 +21,7 @@ import (
 func TestAKilledRunInContainersIsSweptAway(t *testing.T) {
 	needCluster(t)
 	rift, store, draws := buildRift(t), t.TempDir(), killDraws(t)
-	const name = "rift12345-bystander"
+	name := fmt.Sprintf("rift12345-bystander%d", os.Getpid())
 	containerOfSomebody(t, rift, name)
 	for round := range (kills(t, 1) + 9) / 10 {
 		plan := overlapping(t, draws, store)

@@ -12,7 +12,8 @@ import (
 func (a *app) overlayCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "overlay GOROOT DIR", Short: "Write the overlay with which `go build` builds nodes whose goroutines run in a drawn order", Hidden: true,
-		Args: cobra.ExactArgs(2),
+		Example: "  rift overlay $(go env GOROOT) bin/overlay",
+		Args:    cobra.ExactArgs(2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			path, err := sim.WriteOverlay(args[0], args[1])
 			if err == nil {
