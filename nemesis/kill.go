@@ -66,6 +66,9 @@ func (k *kill) Inject(ctx context.Context, c Cluster, r *rand.Rand) (history.Evi
 	return e, nil
 }
 
+// killTime bounds how long one kill may take.
+const killTime = 15 * time.Second
+
 // errEndedBefore is the error of a kill that came too late: the node had ended by itself.
 var errEndedBefore = errors.New("it had ended before")
 
@@ -80,6 +83,9 @@ func killHost(ctx context.Context, c Cluster, h Host) (time.Duration, error) {
 		return 0, fmt.Errorf("kill %s: process %d: %w", h.Node, h.PID, errEndedBefore)
 	}
 	start := time.Now()
+	// A kill that was given up halfway might still come, when the heal has seen the node run.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTime)
+	defer cancel()
 	if err := c.Kill(ctx, h.Node); err != nil {
 		return 0, fmt.Errorf("kill %s: %w", h.Node, err)
 	}
