@@ -23,6 +23,9 @@ func collection(t *testing.T) string {
 		dir = filepath.Join("..", "..", "shared", "histories")
 	}
 	if _, err := os.Stat(dir); err != nil {
+		if os.Getenv("RIFT_REQUIRE_HISTORIES") == "1" {
+			t.Fatal("the histories are required: ", err)
+		}
 		t.Skipf("SKIPPED: the real histories are not here (%v); RIFT_HISTORIES names their folder", err)
 	}
 	return dir

@@ -25,6 +25,9 @@ func TestElleHistories(t *testing.T) {
 		dir = filepath.Join("..", "..", "..", "shared", "histories")
 	}
 	if _, err := os.Stat(dir); err != nil {
+		if os.Getenv("RIFT_REQUIRE_HISTORIES") == "1" {
+			t.Fatal("the histories are required: ", err)
+		}
 		t.Skipf("SKIPPED, NOT CHECKED: Elle's histories are not at hand: %v (set RIFT_HISTORIES to their folder)", err)
 	}
 	for _, tt := range []struct {

@@ -26,6 +26,9 @@ func asNobody(t *testing.T, args ...string) (cmd *exec.Cmd, home string) {
 	t.Helper()
 	needCluster(t)
 	if err := exec.Command("unshare", "-U", "true").Run(); err != nil {
+		if os.Getenv("RIFT_REQUIRE_DOCKER") == "1" {
+			t.Fatal("user namespaces are required: ", err)
+		}
 		t.Skip("NOT TESTED as an ordinary user: the kernel allows no user namespaces: ", err)
 	}
 	home, err := os.MkdirTemp("", "rift-test-nobody-")
